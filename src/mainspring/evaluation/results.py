@@ -11,6 +11,7 @@ from msgspec import Struct, field
 __all__ = [
     "Baseline",
     "CheckResult",
+    "ConfusionCell",
     "Evaluation",
     "GuardResult",
     "Importance",
@@ -22,6 +23,7 @@ __all__ = [
     "Reversal",
     "SliceResult",
     "Stratum",
+    "ThresholdPoint",
 ]
 
 
@@ -51,6 +53,9 @@ class Baseline(Struct, frozen=True, kw_only=True):
     kind: str  # "constant", "last_label", "heuristic", "linear", "without" (one feature group left out), "reduced"
     metrics: dict[str, Interval]
     payoff: Interval | None = None
+    # The model minus this baseline in the objective's metric and in payoff, paired: both on the same resampled days.
+    difference: Interval | None = None
+    payoff_difference: Interval | None = None
 
 
 class SliceResult(Struct, frozen=True, kw_only=True):
@@ -98,6 +103,22 @@ class ReliabilityBin(Struct, frozen=True, kw_only=True):
     rows: int
     predicted: float
     observed: Interval
+
+
+class ThresholdPoint(Struct, frozen=True, kw_only=True):
+    """What would be gained per decision if everything predicted at or above one threshold were acted on."""
+
+    threshold: float
+    payoff: float
+    share: float  # of the decisions acted on
+
+
+class ConfusionCell(Struct, frozen=True, kw_only=True):
+    """How many rows had one label and were given one answer (at the threshold, for a binary label)."""
+
+    actual: str
+    predicted: str
+    rows: int
 
 
 class LeakageFinding(Struct, frozen=True, kw_only=True):
@@ -163,9 +184,13 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     payoff: Interval | None = None
     payoff_unit: str | None = None
     threshold: float | None = None
+    higher_is_better: list[str] = field(default_factory=list)  # the metrics of which more is better: auc, pr_auc, ...
+    payoff_curve: list[ThresholdPoint] = field(default_factory=list)
+    confusion: list[ConfusionCell] = field(default_factory=list)
     calibration: str = "none"
     slices: list[SliceResult] = field(default_factory=list)
     simpson: list[Reversal] = field(default_factory=list)
+    simpson_pairs: int | None = None  # how many pairs of values were searched for a reversal
     reliability: list[ReliabilityBin] = field(default_factory=list)
     reliability_before: list[ReliabilityBin] = field(default_factory=list)  # of the uncalibrated model
     histogram: list[tuple[float, float, int]] = field(default_factory=list)  # of predictions: low, high, rows
