@@ -1,0 +1,204 @@
+"""Facts and decisions side by side: both sorted by (key, time), so that every window is a pair of positions.
+
+Because both sides are sorted the same way, the first and the one-past-last position of a decision's window never go
+back from one decision to the next, not even where the key changes. A kernel is therefore a function of (values in
+sorted order, lower, upper) with monotone bounds, and never knows about keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+__all__ = ["Alignment", "align", "encode_keys"]
+
+_MISSING = -1
+_LARGEST_RANGE = 1 << 31
+
+
+def encode_keys(facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+    """Number the keys of facts and decisions in one shared dictionary.
+
+    Both frames hold only the key columns, paired by position; their names need not agree. Returns int32 codes of the
+    facts, int32 codes of the decisions, and n such that every code is below n (a code may go unused). A row that misses
+    any part of its key has code -1: it matches nothing. Without key columns every row has code 0.
+    """
+    if facts.width == 0:
+        return np.zeros(facts.height, np.int32), np.zeros(decisions.height, np.int32), 1
+    codes, n_codes = _encode_column(facts.to_series(0), decisions.to_series(0))
+    for index in range(1, facts.width):
+        more, n_more = _encode_column(facts.to_series(index), decisions.to_series(index))
+        missing = (codes < 0) | (more < 0)
+        pairs = codes.astype(np.int64) * n_more + more
+        pairs[missing] = _MISSING
+        codes, n_codes = _close_gaps(pairs, n_codes * n_more)
+    return codes[: facts.height], codes[facts.height :], n_codes
+
+
+def _encode_column(facts: pl.Series, decisions: pl.Series) -> tuple[np.ndarray, int]:
+    """Number the values of two columns, one after the other, in a shared dictionary; missing is -1."""
+    frames = [_text_if_category(column).rename("key").to_frame() for column in (facts, decisions)]
+    column = pl.concat(frames, how="vertical_relaxed").to_series()
+    if column.dtype == pl.String:
+        # A dictionary of its own: codes then count up from 0, whatever else the process has made categorical.
+        numbers = column.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    else:
+        numbers = column.rank("dense") - 1
+    codes = numbers.cast(pl.Int32).fill_null(_MISSING).to_numpy()
+    return codes, int(codes.max(initial=_MISSING)) + 1
+
+
+def _text_if_category(column: pl.Series) -> pl.Series:
+    return column.cast(pl.String) if isinstance(column.dtype, pl.Categorical | pl.Enum) else column
+
+
+def _close_gaps(pairs: np.ndarray, n_pairs: int) -> tuple[np.ndarray, int]:
+    """Renumber codes of column pairs so that they stay few enough to count by."""
+    if n_pairs <= 4 * len(pairs) + 1024:
+        return pairs.astype(np.int32), n_pairs
+    values, codes = np.unique(pairs, return_inverse=True)
+    shift = int(len(values) > 0 and values[0] == _MISSING)
+    return (codes - shift).astype(np.int32), len(values) - shift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """Facts sorted by (key, given order), decisions by (key, time), and the windows between them as positions.
+
+    fact_order      given row of each sorted fact; facts without a key are left out
+    fact_times      visible time of each sorted fact (int64 microseconds)
+    starts          position of the first fact of each key code, and their number at the end
+    decision_order  given row of each sorted decision; those without a key come last and have empty windows
+    decision_times  time of each sorted decision
+    floor           position of the first fact of each sorted decision's key
+    upper           one past the last fact of that key with visible time <= decision time
+
+    floor, upper and every `lower` never decrease, and floor <= lower <= upper.
+    """
+
+    fact_order: np.ndarray
+    fact_times: np.ndarray
+    starts: np.ndarray
+    decision_order: np.ndarray
+    decision_times: np.ndarray
+    floor: np.ndarray
+    upper: np.ndarray
+    _lowers: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def lower(self, over: int | None) -> np.ndarray:
+        """Return each sorted decision's first fact with visible time > decision time - over (microseconds).
+
+        None: the key's whole history. Computed once for a span; the array belongs to the alignment: do not write to it.
+        """
+        if over is None:
+            return self.floor
+        lower = self._lowers.get(over)
+        if lower is None:
+            lower = _lower_bounds(self.fact_times, self.decision_times, self.floor, self.upper, over)
+            self._lowers[over] = lower
+        return lower
+
+    def compact(self, keep: np.ndarray) -> Alignment:
+        """Return the alignment of the sorted facts where `keep` (bool) is true, as if the others had never been.
+
+        This is how a missing value or a condition takes a fact out of every window.
+        """
+        kept = np.zeros(len(keep) + 1, np.int64)
+        np.cumsum(keep, out=kept[1:])
+        return Alignment(
+            fact_order=self.fact_order[keep],
+            fact_times=self.fact_times[keep],
+            starts=kept[self.starts],
+            decision_order=self.decision_order,
+            decision_times=self.decision_times,
+            floor=kept[self.floor],
+            upper=kept[self.upper],
+        )
+
+
+def align(
+    fact_codes: np.ndarray,
+    fact_times: np.ndarray,
+    decision_codes: np.ndarray,
+    decision_times: np.ndarray,
+    n_codes: int,
+    *,
+    time_order: np.ndarray | None = None,
+) -> Alignment:
+    """Sort facts and decisions by key and find what each decision can see.
+
+    Facts are given in the order (visible time, ingestion), decisions in any order; times are int64 microseconds. Codes
+    are those of `encode_keys`. `time_order`, the rows of the decisions by time, saves the sort where keys share it.
+    """
+    decision_times = _plain(decision_times, np.int64)
+    if time_order is None:
+        time_order = np.argsort(decision_times, kind="stable")
+    fact_order, starts = _order_by_code(_plain(fact_codes, np.int32), _identity(len(fact_codes)), n_codes)
+    fact_order = fact_order[: starts[n_codes]]
+    decision_codes = _plain(decision_codes, np.int32)
+    decision_order, decision_starts = _order_by_code(decision_codes, _plain(time_order, np.int64), n_codes)
+    sorted_fact_times = _plain(fact_times, np.int64)[fact_order]
+    sorted_decision_times = decision_times[decision_order]
+    floor, upper = _upper_bounds(sorted_fact_times, starts, sorted_decision_times, decision_starts)
+    return Alignment(
+        fact_order, sorted_fact_times, starts[: n_codes + 1], decision_order, sorted_decision_times, floor, upper
+    )
+
+
+def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return the array contiguous and writable: the one layout that kernels are compiled for."""
+    return np.require(array, dtype, ["C", "W"])
+
+
+def _identity(n: int) -> np.ndarray:
+    return np.arange(n, dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _order_by_code(codes, order, n_codes):  # type: ignore[no-untyped-def]
+    """Counting sort of rows, given in `order`, by code: stable, linear; rows without a code (-1) come last."""
+    starts = np.zeros(n_codes + 2, np.int64)
+    for row in range(len(codes)):
+        code = codes[row] if codes[row] >= 0 else n_codes
+        starts[code + 1] += 1
+    for code in range(n_codes + 1):
+        starts[code + 1] += starts[code]
+    free = starts.copy()
+    sorted_rows = np.empty(len(codes), np.int64)
+    for row in order:
+        code = codes[row] if codes[row] >= 0 else n_codes
+        sorted_rows[free[code]] = row
+        free[code] += 1
+    return sorted_rows, starts
+
+
+@njit(cache=True, nogil=True)
+def _upper_bounds(fact_times, starts, decision_times, decision_starts):  # type: ignore[no-untyped-def]
+    n_codes = len(starts) - 2
+    floor = np.full(len(decision_times), len(fact_times), np.int64)
+    upper = np.full(len(decision_times), len(fact_times), np.int64)
+    for code in range(n_codes):
+        position = starts[code]
+        for decision in range(decision_starts[code], decision_starts[code + 1]):
+            while position < starts[code + 1] and fact_times[position] <= decision_times[decision]:
+                position += 1
+            floor[decision] = starts[code]
+            upper[decision] = position
+    return floor, upper
+
+
+@njit(cache=True, nogil=True)
+def _lower_bounds(fact_times, decision_times, floor, upper, over):  # type: ignore[no-untyped-def]
+    lower = np.empty(len(decision_times), np.int64)
+    position = 0
+    for decision in range(len(decision_times)):
+        position = max(position, floor[decision])
+        horizon = decision_times[decision] - over
+        while position < upper[decision] and fact_times[position] <= horizon:
+            position += 1
+        lower[decision] = position
+    return lower
