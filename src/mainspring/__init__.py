@@ -1,1 +1,56 @@
-"""Mainspring."""
+"""Mainspring: one declaration becomes a machine-learning system that runs, and stays right.
+
+Everything a system file needs is here; importing it does no work and loads nothing heavy.
+"""
+
+from mainspring.declare import (
+    AB,
+    Alerts,
+    AllOf,
+    AnyOf,
+    Bool,
+    Brief,
+    Canary,
+    Category,
+    Check,
+    Decision,
+    Degraded,
+    Drifted,
+    ErrorCost,
+    EstimatedDegraded,
+    Every,
+    Float,
+    Full,
+    Guard,
+    Int,
+    Key,
+    KnownAt,
+    Label,
+    LightGBM,
+    Objective,
+    Payoff,
+    Retrain,
+    Rollout,
+    Shadow,
+    Sklearn,
+    System,
+    Table,
+    Text,
+    Time,
+    Training,
+    Volume,
+    csv,
+    decided_at,
+    parquet,
+    where,
+)
+from mainspring.errors import MainspringError
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AB", "Alerts", "AllOf", "AnyOf", "Bool", "Brief", "Canary", "Category", "Check", "Decision", "Degraded", "Drifted",
+    "ErrorCost", "EstimatedDegraded", "Every", "Float", "Full", "Guard", "Int", "Key", "KnownAt", "Label", "LightGBM",
+    "MainspringError", "Objective", "Payoff", "Retrain", "Rollout", "Shadow", "Sklearn", "System", "Table", "Text", "Time",
+    "Training", "Volume", "csv", "decided_at", "parquet", "where",
+]  # fmt: skip

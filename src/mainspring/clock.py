@@ -78,14 +78,14 @@ def parse_instant(value: str | datetime | date, *, origin: Origin | None = None)
     True
     """
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment: date | None = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         moment = None
     if isinstance(value, str) and moment is not None and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        moment = moment.replace(tzinfo=UTC)
+        moment = date(moment.year, moment.month, moment.day)
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    if moment is None or moment.tzinfo is None:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise DeclarationError(
             "DECLARE_SPAN",
             f"{value!r} is not an instant with a time zone.",

@@ -45,9 +45,7 @@ class MainspringError(Exception):
 
     codes: ClassVar[dict[str, str]] = {}
 
-    def __init__(
-        self, code: str, problem: str, *, fix: str, exists: str = "", origin: Origin | None = None
-    ) -> None:
+    def __init__(self, code: str, problem: str, *, fix: str, exists: str = "", origin: Origin | None = None) -> None:
         if code not in self.codes:
             raise ValueError(f"{type(self).__name__} has no code {code!r}; it has {sorted(self.codes)}")
         self.code = code

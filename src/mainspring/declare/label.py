@@ -1,0 +1,49 @@
+"""The label: what came true, and when that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainspring.clock import format_span, parse_span
+from mainspring.declare.expression import Aggregate, Expression, key_pairs
+from mainspring.declare.kind import NUMBERS, Kind
+from mainspring.declare.value import Declared
+
+__all__ = ["Label"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Label(Declared):
+    """What came true after a decision.
+
+    Of a row: `Label(Arrival.arr_delay >= 15, by="flight_id", within="36h", otherwise=True)`. The first row with the
+    decision's key that becomes known in (t, t + within] and has a value decides, and the label is known at its known_at.
+    When none came the label is `otherwise`, known at t + within; without `otherwise` it stays unknown.
+
+    Of a window: `Label(Rental.count(by="station", over="1h"), within="1h")` is read, and known, at t + within.
+
+    A condition is a yes/no label (binary), a number a regression, a category a multiclass label.
+    """
+
+    outcome: Expression
+    by: Any = field(default=(), kw_only=True)
+    within: str = field(kw_only=True)
+    otherwise: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("by", key_pairs(self.by, self.origin))
+        self._set("within", format_span(parse_span(self.within, origin=self.origin)))
+
+    @property
+    def task(self) -> str:
+        """ "binary", "regression" or "multiclass", by the kind of the outcome."""
+        if self.outcome.kind is Kind.BOOL:
+            return "binary"
+        return "regression" if self.outcome.kind in NUMBERS | {Kind.SPAN} else "multiclass"
+
+    @property
+    def is_window(self) -> bool:
+        """Whether the label is read from a window at t + within, rather than from one deciding row."""
+        return isinstance(self.outcome, Aggregate)

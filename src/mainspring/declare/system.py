@@ -1,0 +1,127 @@
+"""The system: one declaration of everything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainspring.declare.brief import Brief
+from mainspring.declare.check import Check
+from mainspring.declare.column import Column
+from mainspring.declare.decision import Decision
+from mainspring.declare.estimator import LightGBM, Sklearn, Training
+from mainspring.declare.expression import Aggregate, Expression, Scalar, as_expression, walk
+from mainspring.declare.label import Label
+from mainspring.declare.objective import Objective
+from mainspring.declare.policy import Alerts, Retrain, Rollout
+from mainspring.declare.table import Table
+from mainspring.declare.value import Declared, encode, fingerprint, freeze
+from mainspring.errors import DeclarationError
+
+__all__ = ["System"]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class System(Declared):
+    """A machine-learning system, declared.
+
+    `features` maps names to expressions, read as of each decision. `heuristic` is the team's own rule as an expression: a
+    baseline the model must beat (for a yes/no label a condition, or a number that is larger the likelier yes is). `groups`
+    names groups of features for the ablation; a feature in no group belongs to the group of the table it reads.
+
+    Raises DeclarationError (DECLARE_SYSTEM) for parts that cannot be a system at all; everything finer is the lint's.
+    """
+
+    name: str
+    decision: Decision
+    label: Label
+    features: Mapping[str, Expression]
+    model: Any = field(default_factory=LightGBM)
+    objective: Objective = field(default_factory=Objective)
+    training: Training = field(default_factory=Training)
+    heuristic: Expression | None = None
+    checks: tuple[Check, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    retrain: Retrain | None = None
+    rollout: Rollout | None = None
+    alerts: Alerts | None = None
+    brief: Brief | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", self.name):
+            raise self._refuse(
+                f"System(name={self.name!r}) cannot name files.", 'Write lower case with dashes, "flight-delays".'
+            )
+        if not isinstance(self.decision, Decision) or not isinstance(self.label, Label):
+            raise self._refuse("A system needs decision=ms.Decision(...) and label=ms.Label(...).", "Give both.")
+        if not self.features:
+            raise self._refuse(f"System {self.name!r} has no features.", "Give at least one.")
+        if bad := [n for n in self.features if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(n))]:
+            raise self._refuse(
+                f"{bad[0]!r} cannot name a feature.", "Use letters, digits and underscores, a letter first."
+            )
+        self._set("features", freeze({name: self._expression(value) for name, value in self.features.items()}))
+        if not isinstance(self.model, LightGBM | Sklearn):
+            self._set("model", Sklearn(self.model, origin=self.origin))
+        self._set("checks", tuple(self.checks))
+        self._set("groups", freeze({group: tuple(names) for group, names in self.groups.items()}))
+
+    def _expression(self, value: Expression | Scalar) -> Expression:
+        return as_expression(value)
+
+    def _refuse(self, problem: str, fix: str) -> DeclarationError:
+        return DeclarationError("DECLARE_SYSTEM", problem, fix=fix, origin=self.origin)
+
+    @property
+    def expressions(self) -> dict[str, Expression]:
+        """Every expression of the system under the name a reader knows it by."""
+        found = {f"feature {name!r}": expression for name, expression in self.features.items()}
+        found["the decision time"] = self.decision.time
+        found["the label"] = self.label.outcome
+        if self.heuristic is not None:
+            found["the heuristic"] = self.heuristic
+        found.update({f"slice {i + 1}": column for i, column in enumerate(self.objective.slices)})
+        return found
+
+    @property
+    def tables(self) -> tuple[type[Table], ...]:
+        """Every table the system reads: the decision's first, then in order of appearance."""
+        found: dict[type[Table], None] = {self.decision.table: None}
+        for expression in self.expressions.values():
+            for node in walk(expression):
+                if isinstance(node, Column) and node.table is not None:
+                    found[node.table] = None
+        return tuple(found)
+
+    def table(self, name: str) -> type[Table]:
+        """Return the table with that snake_case name."""
+        return next(table for table in self.tables if table.__schema__.name == name)
+
+    def group_of(self, feature: str) -> str:
+        """The group a feature belongs to: declared, or the table its first aggregate reads, or the decision's table."""
+        for group, names in self.groups.items():
+            if feature in names:
+                return group
+        for node in walk(self.features[feature]):
+            if isinstance(node, Aggregate) and node.table is not None:
+                return node.table.__schema__.name
+        return self.decision.table.__schema__.name
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole declaration as a JSON document, tables included."""
+        return {"system": encode(self), "tables": [encode(table.__schema__) for table in self.tables]}
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.document)
+
+    @property
+    def features_fingerprint(self) -> str:
+        """Depends on what decisions, features, heuristic and label are made of: unchanged, their dataset can be used again."""
+        parts = (self.decision, self.label, self.features, self.heuristic, self.objective.slices)
+        return fingerprint({"parts": [encode(p) for p in parts], "tables": [encode(t.__schema__) for t in self.tables]})
