@@ -184,7 +184,6 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     payoff: Interval | None = None
     payoff_unit: str | None = None
     threshold: float | None = None
-    higher_is_better: list[str] = field(default_factory=list)  # the metrics of which more is better: auc, pr_auc, ...
     payoff_curve: list[ThresholdPoint] = field(default_factory=list)
     confusion: list[ConfusionCell] = field(default_factory=list)
     calibration: str = "none"

@@ -1,0 +1,39 @@
+// Draws every chart of the page from the Vega-Lite beside it. Colours are custom properties of the page, so that dark mode
+// and print need no second drawing. Nothing is loaded: the policy of the page forbids it.
+"use strict";
+(() => {
+  const font = getComputedStyle(document.body).fontFamily;
+  const ink = "var(--ink)", quiet = "var(--quiet-ink)", rule = "var(--rule)";
+  const config = {
+    font, background: "transparent", aria: false, padding: { left: 0, right: 4, top: 4, bottom: 0 },
+    view: { stroke: null },
+    axis: {
+      labelColor: quiet, titleColor: quiet, gridColor: rule, domain: false, ticks: false, labelFontSize: 12,
+      titleFontSize: 12, titleFontWeight: "normal", labelPadding: 8, titlePadding: 10, tickCount: 5,
+    },
+    axisY: { labelOverlap: true },
+    axisYDiscrete: { grid: false, labelOverlap: false, labelColor: ink },
+    axisX: { labelFlush: true, labelOverlap: true },
+    legend: { labelColor: ink, labelFontSize: 12, symbolSize: 80, orient: "top", offset: 4 },
+  };
+  const options = { renderer: "svg", actions: false, ast: true, config, defaultStyle: false, tooltip: { theme: "page" } };
+  const draw = (place) => {
+    const spec = JSON.parse(place.parentElement.querySelector('script[type="application/json"]').textContent);
+    const narrow = place.clientWidth < 520;
+    const labels = { labelLimit: Math.round(place.clientWidth * (narrow ? 0.42 : 0.34)) };
+    const settings = { ...options, config: { ...config, axisYDiscrete: { ...config.axisYDiscrete, ...labels } } };
+    return vegaEmbed(place, spec, settings).then(
+      () => place.setAttribute("data-drawn", "yes"),
+      (error) => {
+        place.setAttribute("data-drawn", "no");
+        place.parentElement.querySelector("details").open = true;
+        console.error(error);
+      },
+    );
+  };
+  document.querySelectorAll(".chart").forEach(draw);
+  const folded = () => [...document.querySelectorAll("details:not([open])")];
+  let unfolded = [];
+  addEventListener("beforeprint", () => { unfolded = folded(); unfolded.forEach((each) => { each.open = true; }); });
+  addEventListener("afterprint", () => unfolded.forEach((each) => { each.open = false; }));
+})();
