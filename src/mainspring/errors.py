@@ -151,6 +151,7 @@ class LedgerError(MainspringError):
     codes = {
         "LEDGER_UNKNOWN_RUN": "No run with that name is in the ledger.",
         "LEDGER_NO_RUNS": "The ledger is empty.",
+        "LEDGER_MIRROR": "A run could not be copied to MLflow.",
     }
 
 
@@ -158,6 +159,7 @@ class WorkspaceError(MainspringError):
     """The workspace cannot be opened or written."""
 
     codes = {
+        "WORKSPACE_MISSING": "There is no workspace in the folder.",
         "WORKSPACE_NEWER": "The workspace was written by a newer version of Mainspring.",
         "WORKSPACE_READ_ONLY": "The folder cannot be written.",
         "WORKSPACE_DISK_FULL": "The disk is full.",

@@ -1,0 +1,90 @@
+"""The records of the ledger as plain frozen values, each one row of the table of the same name.
+
+Instants are int64 microseconds since the epoch, UTC; None means unknown or not yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+__all__ = ["Artifact", "Dataset", "Metric", "Model", "Run", "Stage", "Status"]
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One execution of a system's stages, from facts to a judged model."""
+
+    name: str  # short and readable: the system and its number, "flight-delays-3"
+    system: str
+    number: int  # counts the runs of this system from 1
+    kind: str  # "run", "demo", …
+    status: Status
+    owner: str  # the workspace that runs it
+    started_at: int
+    ended_at: int | None = None  # None as well for a run whose process died
+    declaration: str  # fingerprint
+    version: str  # of the code
+    as_of: int | None = None  # facts known later took no part
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage, in the order in which they ran
+    reused: list[str] = field(default_factory=list)  # stages taken from an earlier run
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class Dataset(Struct, frozen=True, kw_only=True):
+    """Decisions with features and labels, pinned to table snapshots."""
+
+    run: str
+    fingerprint: str
+    snapshots: dict[str, int]  # Iceberg snapshot id by table
+    decisions: int
+    labelled: int
+    features: dict[str, str]  # name -> definition, in words or as a fingerprint
+    path: str | None = None
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A fitted model: what it was made with and where its bundle lies."""
+
+    run: str
+    id: str
+    dataset: str  # fingerprint
+    estimator: dict[str, Any]  # description: class and parameters
+    calibration: str = "none"
+    threshold: float | None = None
+    bundle: str | None = None
+
+
+class Metric(Struct, frozen=True, kw_only=True):
+    """A figure of quality; `low` and `high` bound its 95% interval where there is one."""
+
+    run: str
+    model: str
+    scope: str  # "test", "baseline:<name>" or "slice:<column>=<value>"
+    name: str
+    value: float | None  # None: could not be computed
+    low: float | None = None
+    high: float | None = None
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """A file or folder that a run left behind."""
+
+    run: str
+    kind: str  # "report", "json", "card", "bundle", …
+    path: str
+    sha256: str
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """The result of one stage, to be used again by every run whose inputs have the same fingerprint."""
+
+    stage: str
+    key: str  # fingerprint of the content of all inputs, code version included
+    system: str  # whose run made it
+    output: dict[str, Any]
+    path: str | None = None
+    created_at: int
