@@ -555,8 +555,10 @@ def as_expression(value: object, *, like: Kind | None = None) -> Expression:
 
 
 def as_term(value: object) -> Expression:
-    """Turn a plain value into a term of a sum or product, where a text can only be a span."""
-    return as_expression(value, like=Kind.SPAN) if isinstance(value, str) else as_expression(value)
+    """Turn a plain value into a term of a sum or product, where a text is a span, or an instant ("2013-10-01")."""
+    if not isinstance(value, str):
+        return as_expression(value)
+    return as_expression(value, like=Kind.TIME if value[:4].isdigit() and value[4:5] == "-" else Kind.SPAN)
 
 
 def where(condition: Expression, then: Expression | Scalar, otherwise: Expression | Scalar | None = None) -> Call:

@@ -134,6 +134,8 @@ def align(
     Facts are given in the order (visible time, ingestion), decisions in any order; times are int64 microseconds. Codes
     are those of `encode_keys`. `time_order`, the rows of the decisions by time, saves the sort where keys share it.
     """
+    if len(fact_codes) != len(fact_times) or len(decision_codes) != len(decision_times):
+        raise ValueError("every fact and every decision needs one code and one time")
     decision_times = _plain(decision_times, np.int64)
     if time_order is None:
         time_order = np.argsort(decision_times, kind="stable")

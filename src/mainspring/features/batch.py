@@ -1,0 +1,200 @@
+"""Every feature of every decision at once: sort each table once for each key, scan once for each window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+
+from mainspring.clock import parse_span
+from mainspring.declare import Aggregate, Expression, Kind, Latest, Window
+from mainspring.features import kernels
+from mainspring.features.alignment import Alignment, align, encode_keys
+from mainspring.features.plan import Plan, Scan, plan
+from mainspring.features.rows import as_feature, row_expression
+
+__all__ = ["ALWAYS", "compute", "newest_facts"]
+
+ALWAYS = np.iinfo(np.int64).min // 2
+"""The visible time of a static fact: before every window, so that only an unbounded `latest` reads it."""
+
+
+def compute(
+    expressions: Plan | Mapping[str, Expression], decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """Compute named expressions as of each decision.
+
+    `decisions` has `_at` and the columns of the decision's table, in any order of rows; `facts` maps table names to frames
+    with `_visible_at` (null: always) and `_seq`, ordered by both. Returns one row for each decision in the given order and
+    one column for each expression: Float64, Int64, Boolean or String, a span in seconds; missing is null. A row's answer
+    depends on nothing that became visible after its `_at`.
+    """
+    work = expressions if isinstance(expressions, Plan) else plan(expressions)
+    at = decisions["_at"].to_physical().to_numpy()
+    time_order = np.argsort(at, kind="stable")
+
+    def run(scan: Scan) -> list[pl.Series]:
+        return _Scanner(scan, decisions, facts[scan.table.__schema__.name], at, time_order).columns()
+
+    with ThreadPoolExecutor(_threads()) as pool:
+        columns = [column for scanned in pool.map(run, work.scans) for column in scanned]
+    values = {
+        name: as_feature(row_expression(expression, work.names), expression.kind)
+        for name, expression in work.expressions.items()
+    }
+    return decisions.with_columns(columns).with_columns(**values).select(*values)
+
+
+def newest_facts(work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]) -> dict[str, np.ndarray]:
+    """Return, for each expression that reads facts, the visible time of the newest fact with the decision's key.
+
+    int64 microseconds in the order of the decisions; ALWAYS where there is none or it is static. The leakage audit compares
+    them with the time at which the label became known.
+    """
+    at = decisions["_at"].to_physical().to_numpy()
+    time_order = np.argsort(at, kind="stable")
+    newest: dict[tuple[object, object], np.ndarray] = {}
+    for scan in work.scans:
+        alignment = _Scanner(scan, decisions, facts[scan.table.__schema__.name], at, time_order).alignment
+        position = kernels.latest_position(alignment.floor, alignment.upper, alignment.decision_order)
+        known = np.append(alignment.fact_times, ALWAYS)
+        newest[scan.table, scan.by] = known[position]  # position -1 reads the last entry
+    reads = {name: work.scan_of(name) for name in work.expressions}
+    return {name: newest[scan.table, scan.by] for name, scan in reads.items() if scan is not None}
+
+
+def _threads() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _encode(scan: Scan, facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
+    if not scan.by:  # everyone shares one key; a frame without columns would have lost its height
+        return np.zeros(facts.height, np.int32), np.zeros(decisions.height, np.int32), 1
+    return encode_keys(
+        facts.select(theirs for theirs, _ in scan.by),
+        decisions.select(pl.col(ours).alias(f"{i}") for i, (_, ours) in enumerate(scan.by)),
+    )
+
+
+class _Scanner:
+    """Computes the aggregates of one scan. Sorted facts are shared; what differs is which of them count and their values."""
+
+    def __init__(
+        self, scan: Scan, decisions: pl.DataFrame, facts: pl.DataFrame, at: np.ndarray, time_order: np.ndarray
+    ) -> None:
+        fact_codes, decision_codes, n_codes = _encode(scan, facts, decisions)
+        times = facts["_visible_at"].to_physical().fill_null(ALWAYS).to_numpy()
+        self.scan = scan
+        self.facts = facts
+        self.alignment = align(fact_codes, times, decision_codes, at, n_codes, time_order=time_order)
+        self._values: dict[str, pl.Series] = {}
+        self._kept: dict[tuple[str, str], Alignment] = {}
+        self._numbers: dict[tuple[str, str], np.ndarray] = {}
+        self._sums: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+
+    def columns(self) -> list[pl.Series]:
+        return [self._column(name, aggregate) for name, aggregate in self.scan.aggregates.items()]
+
+    def _column(self, name: str, aggregate: Aggregate) -> pl.Series:
+        if isinstance(aggregate, Latest):
+            return self._picked(aggregate, kernels.latest_position, aggregate.within).alias(name)
+        if not isinstance(aggregate, Window):
+            raise TypeError(f"{type(aggregate).__name__} cannot be computed")
+        if aggregate.statistic == "first":
+            return self._picked(aggregate, kernels.first_position, aggregate.over).alias(name)
+        column = pl.Series(name, self._statistic(aggregate), nan_to_null=True)
+        return column if aggregate.kind is Kind.FLOAT else column.cast(pl.Int64).cast(_STORED[aggregate.kind])
+
+    def _picked(self, aggregate: Aggregate, position: Callable[..., np.ndarray], over: str | None) -> pl.Series:
+        """Gather the value of one row of each window; a missing value of that row stays missing."""
+        alignment = self._counted(aggregate, skip_missing=False)
+        lower = alignment.lower(None if over is None else parse_span(over))
+        if len(alignment.fact_order) == 0:
+            return self._value(aggregate.row).clear().extend_constant(None, len(alignment.decision_order))
+        found = position(lower, alignment.upper, alignment.decision_order)
+        rows = np.where(found >= 0, alignment.fact_order[found], 0)
+        index = pl.Series(rows).to_frame("row").select(pl.when(pl.Series(found >= 0)).then(pl.col("row"))).to_series()
+        return self._value(aggregate.row).gather(index)
+
+    def _statistic(self, window: Window) -> np.ndarray:
+        alignment = self._counted(window, skip_missing=True)
+        lower, upper, order = alignment.lower(parse_span(window.over)), alignment.upper, alignment.decision_order
+        match window.statistic:
+            case "count":
+                return kernels.window_count(lower, upper, order)
+            case "distinct":
+                codes, n = self._codes(window)
+                return kernels.window_distinct(codes, n, lower, upper, order)
+            case "sum":
+                return kernels.window_sum(self._number(window), *self._prefix_sums(window), lower, upper, order)
+            case "mean" | "share":
+                return kernels.window_mean(self._number(window), *self._prefix_sums(window), lower, upper, order)
+            case "std":
+                return kernels.window_std(self._number(window), lower, upper, order)
+            case "min":
+                return kernels.window_min(self._number(window), lower, upper, order)
+            case "max":
+                return kernels.window_max(self._number(window), lower, upper, order)
+        raise ValueError(f"{window.statistic!r} is no statistic")
+
+    def _value(self, row: Expression) -> pl.Series:
+        """The values of a row expression, in the order of the facts."""
+        values = self._values.get(row.fingerprint)
+        if values is None:
+            values = self.facts.with_columns(row_expression(row).alias("_value"))["_value"]
+            self._values[row.fingerprint] = values
+        return values
+
+    def _key(self, aggregate: Aggregate, skip_missing: bool) -> tuple[str, str]:
+        """Aggregates with the same key count the same facts."""
+        where = aggregate.where.fingerprint if aggregate.where is not None else ""
+        return where, aggregate.row.fingerprint if skip_missing and self._value(aggregate.row).null_count() else ""
+
+    def _counted(self, aggregate: Aggregate, *, skip_missing: bool) -> Alignment:
+        """Return the alignment of the facts that count for an aggregate."""
+        key = self._key(aggregate, skip_missing)
+        kept = self._kept.get(key)
+        if kept is None:
+            keep = np.ones(self.facts.height, bool)
+            if aggregate.where is not None:
+                keep &= self._value(aggregate.where).fill_null(False).to_numpy()
+            if key[1]:
+                keep &= self._value(aggregate.row).is_not_null().to_numpy()
+            everything = key == ("", "")
+            kept = self.alignment if everything else self.alignment.compact(keep[self.alignment.fact_order])
+            self._kept[key] = kept
+        return kept
+
+    def _number(self, window: Window) -> np.ndarray:
+        """The counted values as float64, in the alignment's order. Instants fit exactly until the year 2255."""
+        key = (self._key(window, True)[0], window.row.fingerprint)
+        numbers = self._numbers.get(key)
+        if numbers is None:
+            alignment = self._counted(window, skip_missing=True)
+            values = self._value(window.row).to_physical().cast(pl.Float64).fill_null(0.0).to_numpy()
+            numbers = self._numbers[key] = np.require(values[alignment.fact_order], np.float64, ["C", "W"])
+        return numbers
+
+    def _prefix_sums(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        key = (self._key(window, True)[0], window.row.fingerprint)
+        sums = self._sums.get(key)
+        if sums is None:
+            alignment = self._counted(window, skip_missing=True)
+            sums = self._sums[key] = kernels.prefix_sums(self._number(window), alignment.starts)
+        return sums
+
+    def _codes(self, window: Window) -> tuple[np.ndarray, int]:
+        alignment = self._counted(window, skip_missing=True)
+        values = self._value(window.row)
+        codes, _, n = encode_keys(values.to_frame(), values.clear().to_frame())
+        return codes[alignment.fact_order], max(n, 1)
+
+
+_STORED: Mapping[Kind | None, pl.DataType | type[pl.DataType]] = {
+    Kind.INT: pl.Int64,
+    Kind.TIME: pl.Datetime("us", "UTC"),
+    Kind.SPAN: pl.Duration("us"),
+}
