@@ -44,6 +44,7 @@ _BY_ERRNO = {
     errno.EROFS: _READ_ONLY,
     errno.EACCES: _READ_ONLY,
     errno.EPERM: _READ_ONLY,
+    errno.ENOTDIR: _READ_ONLY,  # a file stands where a folder should
 }
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_FULL: _FULL,

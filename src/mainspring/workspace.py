@@ -68,8 +68,8 @@ class Workspace:
 
     root: Path  # absolute
     id: str
-    ledger_url: str
-    _catalog: Mapping[str, str] = field(repr=False)
+    ledger_url: str = field(repr=False)  # may hold a password, as the catalog's properties may
+    _catalog: Mapping[str, str] = field(repr=False, hash=False)
 
     @classmethod
     def open(
