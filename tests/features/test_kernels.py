@@ -140,7 +140,7 @@ def test_first_and_latest_are_the_ends_of_the_window(case: Case) -> None:
 
 @pytest.mark.parametrize("name", KERNELS)
 @given(case=cases(), other=st.lists(MAGNITUDES, min_size=1, max_size=5), later=st.lists(MAGNITUDES, max_size=5))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_other_keys_and_later_facts_change_no_bit(
     name: str, case: Case, other: list[float], later: list[float]
 ) -> None:

@@ -7,6 +7,7 @@ sorted order, lower, upper) with monotone bounds, and never knows about keys.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +15,12 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-__all__ = ["Alignment", "align", "encode_keys"]
+__all__ = ["ALWAYS", "Alignment", "align", "align_frames", "encode_keys"]
+
+ALWAYS = np.iinfo(np.int64).min // 2
+"""The visible time of a static fact: before every window, so that only an unbounded `latest` reads it."""
 
 _MISSING = -1
-_LARGEST_RANGE = 1 << 31
 
 
 def encode_keys(facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
@@ -32,10 +35,7 @@ def encode_keys(facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarra
     codes, n_codes = _encode_column(facts.to_series(0), decisions.to_series(0))
     for index in range(1, facts.width):
         more, n_more = _encode_column(facts.to_series(index), decisions.to_series(index))
-        missing = (codes < 0) | (more < 0)
-        pairs = codes.astype(np.int64) * n_more + more
-        pairs[missing] = _MISSING
-        codes, n_codes = _close_gaps(pairs, n_codes * n_more)
+        codes, n_codes = _number(codes.astype(np.int64) * n_more + more, (codes < 0) | (more < 0))
     return codes[: facts.height], codes[facts.height :], n_codes
 
 
@@ -43,26 +43,33 @@ def _encode_column(facts: pl.Series, decisions: pl.Series) -> tuple[np.ndarray, 
     """Number the values of two columns, one after the other, in a shared dictionary; missing is -1."""
     frames = [_text_if_category(column).rename("key").to_frame() for column in (facts, decisions)]
     column = pl.concat(frames, how="vertical_relaxed").to_series()
-    if column.dtype == pl.String:
+    if column.dtype in (pl.String, pl.Null):
         # A dictionary of its own: codes then count up from 0, whatever else the process has made categorical.
         numbers = column.cast(pl.Categorical(pl.Categories.random())).to_physical()
-    else:
-        numbers = column.rank("dense") - 1
-    codes = numbers.cast(pl.Int32).fill_null(_MISSING).to_numpy()
-    return codes, int(codes.max(initial=_MISSING)) + 1
+        codes = numbers.cast(pl.Int32).fill_null(_MISSING).to_numpy()
+        return codes, int(codes.max(initial=_MISSING)) + 1
+    numbers = column.cast(pl.Int8) if column.dtype == pl.Boolean else column.to_physical()
+    return _number(numbers.fill_null(0).to_numpy(), column.is_null().to_numpy())
 
 
 def _text_if_category(column: pl.Series) -> pl.Series:
     return column.cast(pl.String) if isinstance(column.dtype, pl.Categorical | pl.Enum) else column
 
 
-def _close_gaps(pairs: np.ndarray, n_pairs: int) -> tuple[np.ndarray, int]:
-    """Renumber codes of column pairs so that they stay few enough to count by."""
-    if n_pairs <= 4 * len(pairs) + 1024:
-        return pairs.astype(np.int32), n_pairs
-    values, codes = np.unique(pairs, return_inverse=True)
-    shift = int(len(values) > 0 and values[0] == _MISSING)
-    return (codes - shift).astype(np.int32), len(values) - shift
+def _number(values: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number values from 0, by their distance from the least where that stays few enough to count by; missing is -1."""
+    if len(values) == 0:
+        return np.zeros(0, np.int32), 0
+    least, n_codes = values.min(), 0
+    if np.issubdtype(values.dtype, np.integer):
+        n_codes = int(values.max()) - int(least) + 1
+    if 0 < n_codes <= 4 * len(values) + 1024:
+        codes = (values - least).astype(np.int32)
+    else:
+        found, codes = np.unique(values, return_inverse=True)
+        codes, n_codes = codes.astype(np.int32), len(found)
+    codes[missing] = _MISSING
+    return codes, n_codes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +125,29 @@ class Alignment:
             floor=kept[self.floor],
             upper=kept[self.upper],
         )
+
+
+def align_frames(
+    by: Sequence[tuple[str, str]],
+    facts: pl.DataFrame,
+    decisions: pl.DataFrame,
+    at: np.ndarray,
+    *,
+    time_order: np.ndarray | None = None,
+) -> Alignment:
+    """Align a table's rows with decisions at the times `at` (int64 microseconds).
+
+    `by` pairs the table's key columns with the decisions'. `facts` has `_visible_at` (null: always) and `_seq` and is
+    ordered by both. Without key columns every fact belongs to every decision.
+    """
+    if by:
+        fact_keys = facts.select(pl.col(theirs).alias(f"{i}") for i, (theirs, _) in enumerate(by))
+        decision_keys = decisions.select(pl.col(ours).alias(f"{i}") for i, (_, ours) in enumerate(by))
+        fact_codes, decision_codes, n_codes = encode_keys(fact_keys, decision_keys)
+    else:  # a frame without columns would have lost its height
+        fact_codes, decision_codes, n_codes = np.zeros(facts.height, np.int32), np.zeros(len(at), np.int32), 1
+    times = facts["_visible_at"].to_physical().fill_null(ALWAYS).to_numpy()
+    return align(fact_codes, times, decision_codes, at, n_codes, time_order=time_order)
 
 
 def align(
