@@ -14,7 +14,7 @@ from mainspring.clock import HOUR
 from mainspring.declare import Expression, Kind
 from mainspring.declare.kind import FUNCTIONS
 from mainspring.features import compute, newest_facts, plan
-from mainspring.features.batch import ALWAYS
+from mainspring.features.alignment import ALWAYS
 from mainspring.features.reference import MEANING, evaluate_feature
 from mainspring.features.rows import _FUNCTIONS, _PARTS
 
@@ -193,5 +193,5 @@ def test_kinds_are_the_declared_ones() -> None:
     found = compute(ROWS, world.decision_frame, world.frames)
     stored = {Kind.FLOAT: pl.Float64, Kind.SPAN: pl.Float64, Kind.INT: pl.Int64, Kind.BOOL: pl.Boolean}
     for name, expression in ROWS.items():
-        if expression.kind in stored and not (name == "constant"):
+        if expression.kind in stored and name != "constant":
             assert found[name].dtype == stored[expression.kind], name

@@ -12,14 +12,11 @@ import polars as pl
 from mainspring.clock import parse_span
 from mainspring.declare import Aggregate, Expression, Kind, Latest, Window
 from mainspring.features import kernels
-from mainspring.features.alignment import Alignment, align, encode_keys
+from mainspring.features.alignment import ALWAYS, Alignment, align_frames, encode_keys
 from mainspring.features.plan import Plan, Scan, plan
 from mainspring.features.rows import as_feature, row_expression
 
-__all__ = ["ALWAYS", "compute", "newest_facts"]
-
-ALWAYS = np.iinfo(np.int64).min // 2
-"""The visible time of a static fact: before every window, so that only an unbounded `latest` reads it."""
+__all__ = ["compute", "newest_facts"]
 
 
 def compute(
@@ -70,26 +67,15 @@ def _threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _encode(scan: Scan, facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, int]:
-    if not scan.by:  # everyone shares one key; a frame without columns would have lost its height
-        return np.zeros(facts.height, np.int32), np.zeros(decisions.height, np.int32), 1
-    return encode_keys(
-        facts.select(theirs for theirs, _ in scan.by),
-        decisions.select(pl.col(ours).alias(f"{i}") for i, (_, ours) in enumerate(scan.by)),
-    )
-
-
 class _Scanner:
     """Computes the aggregates of one scan. Sorted facts are shared; what differs is which of them count and their values."""
 
     def __init__(
         self, scan: Scan, decisions: pl.DataFrame, facts: pl.DataFrame, at: np.ndarray, time_order: np.ndarray
     ) -> None:
-        fact_codes, decision_codes, n_codes = _encode(scan, facts, decisions)
-        times = facts["_visible_at"].to_physical().fill_null(ALWAYS).to_numpy()
         self.scan = scan
         self.facts = facts
-        self.alignment = align(fact_codes, times, decision_codes, at, n_codes, time_order=time_order)
+        self.alignment = align_frames(scan.by, facts, decisions, at, time_order=time_order)
         self._values: dict[str, pl.Series] = {}
         self._kept: dict[tuple[str, str], Alignment] = {}
         self._numbers: dict[tuple[str, str], np.ndarray] = {}
