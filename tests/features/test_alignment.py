@@ -113,4 +113,5 @@ def test_text_meets_categories_and_wide_pairs_stay_few() -> None:
     fact_codes, decision_codes, n_codes = encode_keys(wide, wide)
     assert n_codes <= 2000
     assert (fact_codes == decision_codes).all()
-    assert sorted(fact_codes.tolist()) == list(range(-1, 1999))
+    assert fact_codes[0] == -1
+    assert len(set(fact_codes.tolist())) == 2000
