@@ -5,7 +5,7 @@
   const font = getComputedStyle(document.body).fontFamily;
   const ink = "var(--ink)", quiet = "var(--quiet-ink)", rule = "var(--rule)";
   const config = {
-    font, background: "transparent", aria: false, padding: { left: 0, right: 4, top: 4, bottom: 0 },
+    font, background: "transparent", aria: false, padding: { left: 0, right: 4, top: 4, bottom: 6 },
     view: { stroke: null },
     axis: {
       labelColor: quiet, titleColor: quiet, gridColor: rule, domain: false, ticks: false, labelFontSize: 12,
@@ -14,15 +14,15 @@
     axisY: { labelOverlap: true },
     axisYDiscrete: { grid: false, labelOverlap: false, labelColor: ink },
     axisX: { labelFlush: true, labelOverlap: true },
-    legend: { labelColor: ink, labelFontSize: 12, symbolSize: 80, orient: "top", offset: 4 },
+    legend: { labelColor: ink, labelFontSize: 12, symbolSize: 80, symbolOpacity: 1, orient: "top", offset: 4 },
   };
   const options = { renderer: "svg", actions: false, ast: true, config, defaultStyle: false, tooltip: { theme: "page" } };
   const draw = (place) => {
     const spec = JSON.parse(place.parentElement.querySelector('script[type="application/json"]').textContent);
     const narrow = place.clientWidth < 520;
-    const labels = { labelLimit: Math.round(place.clientWidth * (narrow ? 0.42 : 0.34)) };
-    const settings = { ...options, config: { ...config, axisYDiscrete: { ...config.axisYDiscrete, ...labels } } };
-    return vegaEmbed(place, spec, settings).then(
+    const axisYDiscrete = { ...config.axisYDiscrete, labelLimit: Math.round(place.clientWidth * (narrow ? 0.42 : 0.34)) };
+    const legend = narrow ? { ...config.legend, columns: 1 } : config.legend;
+    return vegaEmbed(place, spec, { ...options, config: { ...config, axisYDiscrete, legend } }).then(
       () => place.setAttribute("data-drawn", "yes"),
       (error) => {
         place.setAttribute("data-drawn", "no");

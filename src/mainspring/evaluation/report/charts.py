@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from mainspring.evaluation.report import components
 from mainspring.evaluation.report.components import Html
 from mainspring.evaluation.report.verdict import higher_is_better, objective_figure, rivals, worst_first
-from mainspring.evaluation.report.wording import capital, instant, mean_label, metric_title, number, percent, plural
+from mainspring.evaluation.report.wording import (
+    capital,
+    instant,
+    mean_label,
+    metric_title,
+    number,
+    percent,
+    plain,
+    plural,
+)
 from mainspring.evaluation.results import Evaluation, Importance, Interval, ReliabilityBin
 
 if TYPE_CHECKING:
@@ -197,11 +206,11 @@ def payoff_chart(evaluation: Evaluation) -> Chart | None:
         alt.Chart(alt.Data(values=points)).mark_line(color=_ACCENT, strokeWidth=2.5).encode(x=x, y=y, tooltip=tooltip)
     )
     layers: list[Any] = [line]
-    text = f"Payoff per decision by threshold: at most {number(best.payoff)} at {number(best.threshold)}"
+    text = f"Payoff per decision by threshold: at most {number(best.payoff)} at {plain(best.threshold)}"
     if evaluation.threshold is not None:
         used = alt.Chart(alt.Data(values=[{"at": evaluation.threshold}]))
         layers.append(used.mark_rule(strokeDash=[4, 4], color=_RULE).encode(x=x))
-        text += f"; the model uses {number(evaluation.threshold)} (dashed), chosen on an earlier part"
+        text += f"; the model uses {plain(evaluation.threshold)} (dashed), chosen on an earlier part"
     return Chart("payoff", "Payoff by threshold", f"{text}.", _spec(alt.layer(*layers), 260))
 
 
@@ -258,6 +267,19 @@ def reliability_chart(evaluation: Evaluation) -> Chart | None:
     return Chart("reliability", "Predicted and observed", text, _spec(alt.layer(*layers), 340))
 
 
+def _middle(bars: Sequence[tuple[float, float, int]], rows: int) -> tuple[float, float]:
+    """Return the ends of the bins that hold at least the middle nine tenths of the rows."""
+    below, low, high = 0, bars[0][0], bars[-1][1]
+    for start, end, here in bars:
+        if below <= 0.05 * rows:
+            low = start
+        below += here
+        if below >= 0.95 * rows:
+            high = end
+            break
+    return low, high
+
+
 def histogram_chart(evaluation: Evaluation) -> Chart | None:
     """Return how the predictions are spread."""
     import altair as alt
@@ -266,7 +288,7 @@ def histogram_chart(evaluation: Evaluation) -> Chart | None:
         return None
     values = [{"low": low, "high": high, "rows": rows} for low, high, rows in evaluation.histogram]
     rows = sum(each[2] for each in evaluation.histogram)
-    low, high, most = max(evaluation.histogram, key=lambda each: each[2])
+    low, high = _middle(evaluation.histogram, rows)
     bars = (
         alt.Chart(alt.Data(values=values))
         .mark_bar(color=_ACCENT, binSpacing=1)
@@ -281,8 +303,7 @@ def histogram_chart(evaluation: Evaluation) -> Chart | None:
             ],
         )
     )
-    share = percent(most / rows if rows else None)
-    text = f"Most predictions lie between {number(low)} and {number(high)}: {share} of {plural(rows, 'row')}."
+    text = f"Nine in ten of {plural(rows, 'prediction')} lie between {plain(low)} and {plain(high)}."
     return Chart("histogram", "How the predictions are spread", text, _spec(alt.layer(bars), 160))
 
 

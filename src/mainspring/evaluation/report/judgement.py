@@ -31,6 +31,7 @@ from mainspring.evaluation.report.wording import (
     metric_title,
     number,
     percent,
+    plain,
     plural,
     signed,
 )
@@ -64,9 +65,9 @@ def _headline(label: str, judged: Interval | None) -> Html:
 def summary(evaluation: Evaluation) -> Html:
     """Return the verdict and the headline figures."""
     found = verdict(evaluation)
-    shown = [_headline(f"{capital(metric_title(evaluation.metric))} (the objective)", objective_figure(evaluation))]
+    shown = [_headline(f"Objective: {metric_title(evaluation.metric)}", objective_figure(evaluation))]
     if evaluation.payoff is not None and evaluation.metric != "payoff":
-        shown.append(_headline(f"Payoff in {evaluation.payoff_unit or 'units'} per decision", evaluation.payoff))
+        shown.append(_headline(f"Payoff ({evaluation.payoff_unit or 'units'})", evaluation.payoff))
     shown += [_headline(capital(metric_title(name)), evaluation.metrics[name]) for name in other_metrics(evaluation)]
     part = judged_part(evaluation)
     where = (
@@ -106,7 +107,7 @@ def versus_baselines(evaluation: Evaluation) -> Html:
         worth = [estimate(of.payoff)] if evaluation.payoff else []
         return [estimate(own), *worth, *(estimate(of.metrics.get(name)) for name in others)]
 
-    rows: list[list[Child]] = [[element("strong", "the model"), "", *judged(evaluation), evaluation.label]]
+    rows: list[list[Child]] = [[element("strong", "the model"), "", *judged(evaluation), "what this report is about"]]
     rows += [
         [
             [b.name, None if b.name in competing else [" ", badge("with less")]],
@@ -139,7 +140,7 @@ def _confusion(evaluation: Evaluation) -> Html:
         share = percent(found / totals[name]) if totals[name] else ""
         return [count(found), " ", element("span", share, class_="range")]
 
-    at = "" if evaluation.threshold is None else f" at the threshold {number(evaluation.threshold)}"
+    at = "" if evaluation.threshold is None else f" at the threshold {plain(evaluation.threshold)}"
     body = [[name, *(cell(name, answer) for answer in answers), count(totals[name])] for name in actual]
     columns = ["Came true", *(f"answered {answer}" for answer in answers), "All"]
     return table(f"What was answered and what came true{at}", columns, body, range(1, len(columns)))
@@ -158,7 +159,7 @@ def worth(evaluation: Evaluation) -> Html:
     curve: Child = absent("No payoff by threshold: without a payoff or a probability there is no threshold to choose.")
     if drawn:
         points = evaluation.payoff_curve
-        rows = [[number(each.threshold), number(each.payoff), percent(each.share)] for each in points]
+        rows = [[plain(each.threshold), number(each.payoff), percent(each.share)] for each in points]
         curve = drawn.placed(
             table("Payoff by threshold", ["Threshold", "Payoff per decision", "Acted on"], rows, (0, 1, 2))
         )
@@ -183,7 +184,7 @@ def honesty(evaluation: Evaluation) -> Html:
         rows = [
             [
                 stage,
-                _range(b.low, b.high),
+                f"{plain(b.low)} to {plain(b.high)}",
                 count(b.rows),
                 percent(b.predicted),
                 percent(b.observed.value),
@@ -197,7 +198,7 @@ def honesty(evaluation: Evaluation) -> Html:
     else:
         body.append(absent("No reliability diagram: it is drawn for a binary label with enough judged rows."))
     if spread:
-        bars = [[number(low), number(high), count(rows)] for low, high, rows in evaluation.histogram]
+        bars = [[plain(low), plain(high), count(rows)] for low, high, rows in evaluation.histogram]
         body.append(spread.placed(table("Predictions by bin", ["From", "To", "Rows"], bars, (0, 1, 2))))
     else:
         body.append(absent("How the predictions are spread was not recorded."))
@@ -214,9 +215,7 @@ def over_time(evaluation: Evaluation) -> Html:
     periods = evaluation.periods
     metric, labels = charts.period_metric_chart(evaluation), charts.period_label_chart(evaluation)
     if not metric or not labels:
-        why = (
-            "Quality over time was not computed: the judged part is too short, or the label has more than two classes."
-        )
+        why = "Quality over time was not computed: the judged part is too short for it."
         return section("time", "Over time", absent(why))
     rows: Sequence[Sequence[Child]] = [
         [

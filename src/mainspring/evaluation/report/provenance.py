@@ -15,7 +15,7 @@ from mainspring.evaluation.report.components import (
     table,
 )
 from mainspring.evaluation.report.context import RunContext
-from mainspring.evaluation.report.wording import capital, count, instant, mean_label, number, percent, plural
+from mainspring.evaluation.report.wording import capital, count, instant, mean_label, percent, plain, plural
 from mainspring.evaluation.results import Evaluation
 
 __all__ = ["brief", "data", "made", "notes"]
@@ -42,7 +42,7 @@ def _tables(context: RunContext) -> Child:
 
 def _decisions(evaluation: Evaluation, context: RunContext) -> Child:
     rows: list[list[Child]] = [[capital(what), count(rows)] for what, rows in context.decisions.items()]
-    rows += [[["left out: ", why], count(rows)] for why, rows in evaluation.left_out.items()]
+    rows += [[["Left out: ", why], count(rows)] for why, rows in evaluation.left_out.items()]
     if not rows:
         return absent("No decision was left out, and counts of decisions by stage were not recorded.")
     kept = None if evaluation.left_out else absent("No decision was left out.")
@@ -92,7 +92,7 @@ def _seconds(context: RunContext) -> Child:
 
 def made(evaluation: Evaluation, context: RunContext) -> Html:
     """Return how the model was made: declaration, split, calibration, time, fingerprints."""
-    threshold = "none" if evaluation.threshold is None else number(evaluation.threshold)
+    threshold = "none" if evaluation.threshold is None else plain(evaluation.threshold)
     facts: list[tuple[Child, Child]] = [
         ("Run", _code(context.run)),
         ("Task", evaluation.task),

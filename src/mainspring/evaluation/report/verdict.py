@@ -159,14 +159,14 @@ def _limits(evaluation: Evaluation) -> list[tuple[str, Tone]]:
     broken = [guard for guard in evaluation.guards if not guard.passed]
     if broken:
         names = _listed(f"{metric_title(g.metric)} is {number(g.figure)}, declared {g.limit}" for g in broken)
-        found.append((f"{len(broken)} of {plural(len(evaluation.guards), 'guard')} broken: {names}.", "bad"))
+        found.append((f"Broken {'guard' if len(broken) == 1 else 'guards'}: {names}.", "bad"))
     elif evaluation.guards:
         kept = "The guard is kept" if len(evaluation.guards) == 1 else f"All {len(evaluation.guards)} guards are kept"
         found.append((f"{kept}.", "good"))
     failed = [check for check in evaluation.checks if not check.passed]
     if failed:
         names = _listed(check.name for check in failed)
-        found.append((f"{len(failed)} of {plural(len(evaluation.checks), 'declared check')} failed: {names}.", "bad"))
+        found.append((f"Failed {'check' if len(failed) == 1 else 'checks'}: {names}.", "bad"))
     errors = [finding for finding in evaluation.leakage if finding.severity == "error"]
     if errors:
         names = _listed(sorted({finding.subject for finding in errors}))
@@ -180,7 +180,7 @@ def verdict(evaluation: Evaluation) -> Verdict:
     """Return what the evaluation comes to. It is only good when every baseline is surely beaten and no limit is broken."""
     sentence, tone = _against_rivals(evaluation)
     limits = _limits(evaluation)
-    if any(each == "bad" for _, each in limits):
-        tone = "bad"
+    if any(each == "bad" for _, each in limits) and tone != "bad":
+        sentence, tone = f"{sentence.removesuffix('.')}, yet not every limit is kept.", "bad"
     details = [_margin(evaluation), _worth(evaluation), *(text for text, _ in limits)]
     return Verdict(sentence=sentence, tone=tone, details=tuple(text for text in details if text))

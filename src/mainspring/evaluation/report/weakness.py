@@ -8,7 +8,16 @@ from mainspring.evaluation.report import charts
 from mainspring.evaluation.report.components import Child, Html, Tone, absent, badge, element, paragraph, section, table
 from mainspring.evaluation.report.judgement import estimate
 from mainspring.evaluation.report.verdict import objective_figure, worst_first
-from mainspring.evaluation.report.wording import capital, count, mean_label, metric_title, number, percent, plural
+from mainspring.evaluation.report.wording import (
+    capital,
+    count,
+    mean_label,
+    metric_title,
+    number,
+    percent,
+    plain,
+    plural,
+)
 from mainspring.evaluation.results import Evaluation, Reversal
 
 __all__ = ["leakage", "limits", "reversals", "slices", "uses"]
@@ -49,31 +58,31 @@ def slices(evaluation: Evaluation) -> Html:
     return section("slices", title, drawn.placed(behind) if drawn else behind, lead=lead)
 
 
-def _reversal(found: Reversal) -> Html:
-    strata: list[list[Child]] = [
+def _reversal(task: str, found: Reversal) -> Html:
+    rows: list[list[Child]] = [
         [
-            f"{found.by} = {s.value}",
-            percent(s.first_rate),
+            s.value,
+            mean_label(task, s.first_rate),
             count(s.first_rows),
-            percent(s.second_rate),
+            mean_label(task, s.second_rate),
             count(s.second_rows),
         ]
         for s in found.strata
     ]
     whole: list[Child] = [
         element("strong", "all together"),
-        element("strong", percent(found.first_rate)),
+        element("strong", mean_label(task, found.first_rate)),
         count(sum(s.first_rows for s in found.strata)),
-        element("strong", percent(found.second_rate)),
+        element("strong", mean_label(task, found.second_rate)),
         count(sum(s.second_rows for s in found.strata)),
     ]
-    columns = [capital(found.by), found.first, "rows", found.second, "rows"]
-    caption = f"{found.first} and {found.second} by {found.by} (p = {number(found.p_value)})"
+    columns = [capital(found.by), found.first, "Rows", found.second, "Rows"]
+    caption = f"By {found.by} and all together; p = {plain(found.p_value)} for the weakest difference"
     return element(
         "div",
-        element("h3", f"{found.first} and {found.second}, by {found.by}"),
+        element("h3", f"{found.column}: {found.first} and {found.second}, by {found.by}"),
         paragraph(found.sentence),
-        table(caption, columns, [*strata, whole], range(1, 5)),
+        table(caption, columns, [*rows, whole], range(1, 5)),
         class_="reversal",
     )
 
@@ -88,7 +97,7 @@ def reversals(evaluation: Evaluation) -> Html:
         f"{plural(len(evaluation.simpson), 'reversal')} found{pairs}: the comparison of two groups turns round when the rows "
         "are split by another column, so the comparison over all rows misleads."
     )
-    return section("simpson", title, [_reversal(each) for each in evaluation.simpson], lead=lead)
+    return section("simpson", title, [_reversal(evaluation.task, each) for each in evaluation.simpson], lead=lead)
 
 
 def uses(evaluation: Evaluation) -> Html:
@@ -143,7 +152,7 @@ def leakage(evaluation: Evaluation) -> Html:
             f.subject,
             badge(f.severity, _SEVERITIES.get(f.severity, "plain")),
             f.kind.replace("_", " "),
-            number(f.figure),
+            plain(f.figure),
             f.message,
         ]
         for f in found
@@ -156,20 +165,28 @@ def leakage(evaluation: Evaluation) -> Html:
 def limits(evaluation: Evaluation) -> Html:
     """Return the declared guards and checks and whether they hold."""
 
-    def state(passed: bool) -> Html:
-        return badge("kept", "good") if passed else badge("broken", "bad")
+    def state(passed: bool, held: str, failed: str) -> Html:
+        return badge(held, "good") if passed else badge(failed, "bad")
 
     guards: Child = absent("No guards were declared.")
     if evaluation.guards:
         kept: list[list[Child]] = [
-            [metric_title(each.metric), state(each.passed), number(each.figure), each.limit]
+            [metric_title(each.metric), state(each.passed, "kept", "broken"), plain(each.figure), each.limit]
             for each in evaluation.guards
         ]
         guards = table("Guards", ["Metric", "State", "Figure", "Declared"], kept, (2,))
     checks: Child = absent("No invariance, direction or noise checks were declared.")
     if evaluation.checks:
         held: list[list[Child]] = [
-            [c.name, state(c.passed), c.kind, number(c.figure), number(c.limit), count(c.rows), c.message]
+            [
+                c.name,
+                state(c.passed, "held", "failed"),
+                c.kind,
+                plain(c.figure),
+                plain(c.limit),
+                count(c.rows),
+                c.message,
+            ]
             for c in sorted(evaluation.checks, key=lambda check: check.passed)
         ]
         columns = ["Check", "State", "Kind", "Figure", "Limit", "Rows", "What happened"]

@@ -16,6 +16,7 @@ __all__ = [
     "metric_title",
     "number",
     "percent",
+    "plain",
     "plural",
     "signed",
 ]
@@ -54,8 +55,10 @@ def number(value: float | None) -> str:
     size = abs(value)
     if size == 0:
         text = "0"
-    elif size < 0.001:
+    elif size < 1e-5:
         text = f"{value:.1e}"
+    elif size < 0.001:
+        text = f"{value:.5f}"
     elif size < 1:
         text = f"{value:.4f}"
     elif size < 1e6:
@@ -63,6 +66,11 @@ def number(value: float | None) -> str:
     else:
         text = f"{value:.4g}"
     return text.replace("-", "−")
+
+
+def plain(value: float | None) -> str:
+    """Return a number that was declared or chosen, with no more digits than it has: 0.03, not 0.0300."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.4g}".replace("-", "−")
 
 
 def signed(value: float | None) -> str:
