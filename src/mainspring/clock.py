@@ -39,7 +39,7 @@ def parse_span(span: str | timedelta, *, origin: Origin | None = None) -> int:
     >>> parse_span("2h") == 2 * HOUR
     True
     """
-    if isinstance(span, timedelta):
+    if isinstance(span, timedelta) and span >= timedelta():
         return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
     text = span.replace(" ", "") if isinstance(span, str) else ""
     parts = _PART.findall(text)
@@ -51,11 +51,16 @@ def parse_span(span: str | timedelta, *, origin: Origin | None = None) -> int:
             fix='Write for example "90s", "15m", "2h", "7d" or "1d12h".',
             origin=origin,
         )
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return sum(_times(number, _UNITS[unit]) for number, unit in parts)
+
+
+def _times(number: str, unit: int) -> int:
+    """Whole numbers stay exact however large they are."""
+    return int(number) * unit if number.isdigit() else round(float(number) * unit)
 
 
 def format_span(span: int) -> str:
-    """Write a span in its largest exact units, the inverse of `parse_span` for spans of whole seconds.
+    """Write a span in days, hours, minutes and seconds, the inverse of `parse_span`.
 
     >>> format_span(5400 * SECOND)
     '1h30m'
@@ -66,7 +71,7 @@ def format_span(span: int) -> str:
     for unit in ("d", "h", "m"):
         count, rest = divmod(rest, _UNITS[unit])
         text += f"{count}{unit}" if count else ""
-    return sign + text + (f"{rest / SECOND:g}s" if rest else "")
+    return sign + text + (f"{rest / SECOND:.6f}".rstrip("0").rstrip(".") + "s" if rest else "")
 
 
 def parse_instant(value: str | datetime | date, *, origin: Origin | None = None) -> int:

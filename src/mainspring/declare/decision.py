@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 from mainspring.clock import format_span, parse_span
 from mainspring.declare.expression import Expression, decided_at
+from mainspring.declare.kind import Kind
 from mainspring.declare.table import Table
 from mainspring.declare.value import Declared
 from mainspring.errors import DeclarationError
 
 __all__ = ["Decision"]
+
+
+def _time_of(table: type[Table]) -> str:
+    return next((column.name for column in table.__schema__.columns if column.kind is Kind.TIME), "time")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,6 +38,20 @@ class Decision(Declared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not (isinstance(self.table, type) and hasattr(self.table, "__schema__")):
+            raise DeclarationError(
+                "DECLARE_SYSTEM",
+                f"Decision({self.table!r}) names no table.",
+                fix='Give the class of a table first: Decision(Flight, at=Flight.sched_dep - "2h").',
+                origin=self.origin,
+            )
+        if self.at is not None and not isinstance(self.at, Expression):
+            raise DeclarationError(
+                "DECLARE_SYSTEM",
+                f"Decision(at={self.at!r}) is not a time that the table tells.",
+                fix=f'Write for example at={self.table.__name__}.{_time_of(self.table)} - "2h".',
+                origin=self.origin,
+            )
         if (self.at is None) == (self.every is None):
             raise DeclarationError(
                 "DECLARE_SYSTEM",

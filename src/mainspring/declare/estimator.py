@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainspring.clock import format_instant, format_span, parse_instant, parse_span
-from mainspring.declare.value import Declared, check_choice, check_range, freeze
+from mainspring.declare.value import Declared, StoredObject, check_choice, check_range, freeze
 from mainspring.errors import DeclarationError
 
 __all__ = ["LightGBM", "Sklearn", "Training"]
@@ -53,7 +53,8 @@ class Sklearn(Declared):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "inputs", ("encoded", "frame"))
-        if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")):
+        fits = hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")
+        if isinstance(self.estimator, type) or not (fits or isinstance(self.estimator, StoredObject)):
             raise DeclarationError(
                 "DECLARE_OPTION",
                 f"model={self.estimator!r} cannot be fitted.",

@@ -10,13 +10,15 @@ is not true). Division by zero, the root of a negative number and anything else 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Union
 
 from mainspring.clock import format_instant, format_span, parse_instant, parse_span
 from mainspring.declare.kind import FUNCTIONS, TIME_PARTS, Kind
+from mainspring.declare.origin import caller_origin
 from mainspring.declare.value import Declared
 from mainspring.errors import DeclarationError, Origin
 
@@ -283,6 +285,10 @@ class Literal(Expression):
     value: bool | int | float | str | None
     of: Kind
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("of", Kind(self.of))
+
     @property
     def kind(self) -> Kind:
         return self.of
@@ -290,12 +296,14 @@ class Literal(Expression):
     @property
     def microseconds(self) -> int:
         """An instant or a span as microseconds."""
-        text = str(self.value)
-        return (
-            parse_span(text.lstrip("-")) * (-1 if text[0] == "-" else 1)
-            if self.of is Kind.SPAN
-            else parse_instant(text)
-        )
+        return _signed_span(str(self.value)) if self.of is Kind.SPAN else parse_instant(str(self.value))
+
+    @property
+    def python(self) -> Any:
+        """The value as Python has it: a timedelta for a span, an aware datetime for an instant."""
+        if self.of is Kind.SPAN:
+            return timedelta(microseconds=self.microseconds)
+        return datetime.fromisoformat(str(self.value)).astimezone(UTC) if self.of is Kind.TIME else self.value
 
     def __repr__(self) -> str:
         return repr(self.value)
@@ -319,6 +327,8 @@ _INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "modulo": "%", "equal": "==",
     "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "and": "&", "or": "|",
 }  # fmt: skip
+_PREFIX = {"negate": "-", "not": "~"}
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "floor_divide", "modulo"}
 _ALIASES = {"absolute": "abs", "square_root": "sqrt", "sine": "sin", "cosine": "cos"}
 _ELAPSED = {"seconds": "s", "minutes": "min", "hours": "h", "days": "d"}
 _KEEPS_UNIT = {"add", "subtract", "negate", "absolute", "clip", "fill_missing", "modulo"}
@@ -368,30 +378,41 @@ class Call(Expression):
         return Call("where", (*self.arguments, as_expression(value, like=self.arguments[1].kind)))
 
     def __bool__(self) -> bool:
-        if self.function in {"equal", "not_equal"} and not isinstance(self.arguments[1], Literal):
-            same = self.arguments[0].fingerprint == self.arguments[1].fingerprint
+        left, right = self.arguments[0], self.arguments[-1]
+        declarations = isinstance(left, Literal) or not isinstance(right, Literal)
+        if self.function in {"equal", "not_equal"} and declarations:
+            same = left.fingerprint == right.fingerprint
             return same if self.function == "equal" else not same
         return super().__bool__()
 
     def __repr__(self) -> str:
-        shown = [repr(a) for a in self.arguments]
+        shown = [self._shown(a) for a in self.arguments]
         if self.function in _INFIX:
             left, right = (
                 f"({s})" if isinstance(a, Call) and a.function in _INFIX else s
                 for a, s in zip(self.arguments, shown, strict=True)
             )
             return f"{left} {_INFIX[self.function]} {right}"
-        if self.function in {"negate", "not"}:
-            return f"{'-' if self.function == 'negate' else '~'}({shown[0]})"
+        if self.function in _PREFIX:
+            return f"{_PREFIX[self.function]}({shown[0]})"
         if self.function == "where":
             return f"where({shown[0]}, {shown[1]})" + (f".otherwise({shown[2]})" if len(shown) > 2 else "")
-        first = (
-            f"({shown[0]})"
-            if isinstance(self.arguments[0], Call) and self.arguments[0].function in _INFIX
-            else shown[0]
-        )
         rest = [repr(self.zone)] if self.function in TIME_PARTS and self.zone != "UTC" else shown[1:]
-        return f"{first}.{_ALIASES.get(self.function, self.function)}({', '.join(rest)})"
+        return f"{_receiver(self.arguments[0])}.{_ALIASES.get(self.function, self.function)}({', '.join(rest)})"
+
+    def _shown(self, argument: Expression) -> str:
+        """Text stands for a span or an instant only where it is read as one."""
+        if not isinstance(argument, Literal) or argument.of not in {Kind.SPAN, Kind.TIME}:
+            return repr(argument)
+        like = self.arguments[1] if self.function == "where" else self.arguments[0]
+        read_as = Kind.SPAN if self.function in _ARITHMETIC else None if like is argument else like.kind
+        return repr(argument if read_as is argument.of else argument.python)
+
+
+def _receiver(expression: Expression) -> str:
+    """Show what a method is called on: anything with an operator in brackets."""
+    operator = isinstance(expression, Call) and (expression.function in _INFIX or expression.function in _PREFIX)
+    return f"({expression!r})" if operator else repr(expression)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -409,6 +430,13 @@ class Aggregate(Expression):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("by", key_pairs(self.by, self.origin))
+        if self.where is not None and not isinstance(self.where, Expression):
+            raise DeclarationError(
+                "DECLARE_EXPRESSION",
+                f"where={self.where!r} is not a condition on the rows.",
+                fix="Write for example where=Departure.dep_delay > 0.",
+                origin=self.origin,
+            )
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -434,13 +462,7 @@ class Aggregate(Expression):
         return f"by={dict(self.by)!r}"
 
     def _show(self, row: Expression | str, method: str, *arguments: str) -> str:
-        shown = (
-            f"({row!r})"
-            if isinstance(row, Call) and row.function in _INFIX
-            else row
-            if isinstance(row, str)
-            else repr(row)
-        )
+        shown = row if isinstance(row, str) else _receiver(row)
         where = f"where={self.where!r}" if self.where is not None else ""
         return f"{shown}.{method}({', '.join(a for a in (self._by(), *arguments, where) if a)})"
 
@@ -454,7 +476,15 @@ class Latest(Aggregate):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.within is not None:
-            self._set("within", format_span(parse_span(self.within, origin=self.origin)))
+            within = parse_span(self.within, origin=self.origin)
+            if within <= 0:
+                raise DeclarationError(
+                    "DECLARE_WINDOW",
+                    f"within={self.within!r} holds no time.",
+                    fix='Write for example within="6h", or leave within out for the newest row of all.',
+                    origin=self.origin,
+                )
+            self._set("within", format_span(within))
 
     @property
     def kind(self) -> Kind | None:
@@ -503,8 +533,10 @@ class Window(Aggregate):
 
     def __repr__(self) -> str:
         row: Expression | str = self.row
-        if self.statistic == "count" and getattr(self.row, "is_known_at", False):
-            row = self.row.table.__name__  # type: ignore[attr-defined]
+        table = self.table
+        rows_counted = self.statistic == "count" and getattr(self.row, "is_known_at", False)
+        if rows_counted and table is not None and table.__schema__.column("count") is None:
+            row = table.__name__
         return self._show(row, self.statistic, f"over={self.over!r}")
 
 
@@ -540,18 +572,35 @@ def as_expression(value: object, *, like: Kind | None = None) -> Expression:
     """
     if isinstance(value, Expression):
         return value
+    origin = caller_origin()
     if isinstance(value, timedelta) or (isinstance(value, str) and like is Kind.SPAN):
-        return Literal(format_span(parse_span(value)), Kind.SPAN)
+        return Literal(format_span(_signed_span(value, origin)), Kind.SPAN, origin=origin)
     if isinstance(value, datetime | date) or (isinstance(value, str) and like is Kind.TIME):
-        return Literal(format_instant(parse_instant(value)), Kind.TIME)
+        return Literal(format_instant(parse_instant(value, origin=origin)), Kind.TIME, origin=origin)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DeclarationError(
+            "DECLARE_EXPRESSION",
+            f"{value!r} is not a value any fact can have.",
+            fix="Ask for missing values with .is_missing(), and replace them with .fill_missing(value).",
+            origin=origin,
+        )
     for python, kind in ((bool, Kind.BOOL), (int, Kind.INT), (float, Kind.FLOAT), (str, Kind.CATEGORY)):
         if isinstance(value, python):
-            return Literal(value, kind)
+            return Literal(value, kind, origin=origin)
     raise DeclarationError(
         "DECLARE_EXPRESSION",
         f"{value!r} ({type(value).__name__}) cannot take part in an expression.",
         fix="Use a number, a text, true or false, a date or time, a span such as '2h', or another expression.",
+        origin=origin,
     )
+
+
+def _signed_span(value: str | timedelta, origin: Origin | None = None) -> int:
+    """A span between two instants may be negative, unlike the length of a window."""
+    negative = value < timedelta() if isinstance(value, timedelta) else value.startswith("-")
+    if not negative:
+        return parse_span(value, origin=origin)
+    return -parse_span(-value if isinstance(value, timedelta) else value[1:], origin=origin)
 
 
 def as_term(value: object) -> Expression:
@@ -563,7 +612,7 @@ def as_term(value: object) -> Expression:
 
 def where(condition: Expression, then: Expression | Scalar, otherwise: Expression | Scalar | None = None) -> Call:
     """`then` where the condition is true, else the value given to `.otherwise(value)`; missing without one."""
-    chosen = Call("where", (condition, as_expression(then)))
+    chosen = Call("where", (as_expression(condition), as_expression(then)))
     return chosen if otherwise is None else chosen.otherwise(otherwise)
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainspring.clock import format_span, parse_span
-from mainspring.declare.expression import Aggregate, Expression, key_pairs
+from mainspring.declare.expression import Aggregate, Expression, key_pairs, walk
 from mainspring.declare.kind import NUMBERS, Kind
 from mainspring.declare.value import Declared
+from mainspring.errors import DeclarationError
 
 __all__ = ["Label"]
 
@@ -21,7 +22,7 @@ class Label(Declared):
     decision's key that becomes known in (t, t + within] and has a value decides, and the label is known at its known_at.
     When none came the label is `otherwise`, known at t + within; without `otherwise` it stays unknown.
 
-    Of a window: `Label(Rental.count(by="station", over="1h"), within="1h")` is read, and known, at t + within.
+    Of a window: `Label(Rental.count(by="station", over="1h") >= 10, within="1h")` is read, and known, at t + within.
 
     A condition is a yes/no label (binary), a number a regression, a category a multiclass label.
     """
@@ -33,8 +34,23 @@ class Label(Declared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.outcome, Expression):
+            raise DeclarationError(
+                "DECLARE_SYSTEM",
+                f"Label({self.outcome!r}) is not read from a table.",
+                fix='Write for example Label(Arrival.arr_delay >= 15, by="flight_id", within="36h").',
+                origin=self.origin,
+            )
         self._set("by", key_pairs(self.by, self.origin))
-        self._set("within", format_span(parse_span(self.within, origin=self.origin)))
+        within = parse_span(self.within, origin=self.origin)
+        if within <= 0:
+            raise DeclarationError(
+                "DECLARE_WINDOW",
+                f"within={self.within!r} holds no time in which the label could come true.",
+                fix='Write for example within="36h".',
+                origin=self.origin,
+            )
+        self._set("within", format_span(within))
 
     @property
     def task(self) -> str:
@@ -46,4 +62,4 @@ class Label(Declared):
     @property
     def is_window(self) -> bool:
         """Whether the label is read from a window at t + within, rather than from one deciding row."""
-        return isinstance(self.outcome, Aggregate)
+        return any(isinstance(node, Aggregate) for node in walk(self.outcome))

@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 
 from mainspring.declare.column import Column
 from mainspring.declare.expression import Expression
-from mainspring.declare.value import Declared, check_range
+from mainspring.declare.value import Declared, check_parts, check_range
 from mainspring.errors import DeclarationError
 
-__all__ = ["ErrorCost", "Guard", "Objective", "Payoff"]
+__all__ = ["METRIC_NAMES", "ErrorCost", "Guard", "Objective", "Payoff"]
+
+METRIC_NAMES = {
+    "binary": ("log_loss", "brier", "auc", "pr_auc", "ece"),
+    "multiclass": ("log_loss", "brier", "accuracy"),
+    "regression": ("rmse", "mae", "pinball"),
+}
+"""What a model can be judged by, for each task; "payoff" too where one is declared. evaluation/metric.py computes them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -91,4 +98,6 @@ class Objective(Declared):
         super().__post_init__()
         self._set("slices", tuple(self.slices))
         self._set("guards", tuple(self.guards))
+        check_parts(self, "slices", Expression, "columns of the decision's table, such as Flight.carrier")
+        check_parts(self, "guards", Guard, 'ms.Guard("ece", at_most=0.03)')
         check_range(self, "quantile", low=0.001, high=0.999)

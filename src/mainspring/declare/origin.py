@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from mainspring.errors import Origin
 
 __all__ = ["caller_origin"]
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_EXAMPLES = str(Path(_PACKAGE) / "examples")
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_EXAMPLES = os.path.join(_PACKAGE, "examples", "")
 
 
 def caller_origin() -> Origin | None:

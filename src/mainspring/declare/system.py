@@ -9,18 +9,22 @@ from typing import Any
 
 from mainspring.declare.brief import Brief
 from mainspring.declare.check import Check
-from mainspring.declare.column import Column
+from mainspring.declare.column import Column, UnknownColumn
 from mainspring.declare.decision import Decision
 from mainspring.declare.estimator import LightGBM, Sklearn, Training
-from mainspring.declare.expression import Aggregate, Expression, Scalar, as_expression, walk
+from mainspring.declare.expression import Aggregate, Expression, as_expression, walk
 from mainspring.declare.label import Label
 from mainspring.declare.objective import Objective
 from mainspring.declare.policy import Alerts, Retrain, Rollout
 from mainspring.declare.table import Table
-from mainspring.declare.value import Declared, encode, fingerprint, freeze
+from mainspring.declare.value import Declared, check_parts, encode, fingerprint, freeze
 from mainspring.errors import DeclarationError
 
 __all__ = ["System"]
+
+_PARTS: dict[str, type[Declared]] = {
+    "objective": Objective, "training": Training, "retrain": Retrain, "rollout": Rollout, "alerts": Alerts, "brief": Brief,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -64,14 +68,19 @@ class System(Declared):
             raise self._refuse(
                 f"{bad[0]!r} cannot name a feature.", "Use letters, digits and underscores, a letter first."
             )
-        self._set("features", freeze({name: self._expression(value) for name, value in self.features.items()}))
+        self._set("features", freeze({name: as_expression(value) for name, value in self.features.items()}))
+        if self.heuristic is not None:
+            self._set("heuristic", as_expression(self.heuristic))
         if not isinstance(self.model, LightGBM | Sklearn):
             self._set("model", Sklearn(self.model, origin=self.origin))
         self._set("checks", tuple(self.checks))
+        check_parts(
+            self, "checks", Check, 'ms.Check.noise("wind"), ms.Check.direction(...) or ms.Check.invariance(...)'
+        )
+        for part, kind in _PARTS.items():
+            if getattr(self, part) is not None or part in {"objective", "training"}:
+                check_parts(self, part, kind, f"ms.{kind.__name__}(...)")
         self._set("groups", freeze({group: tuple(names) for group, names in self.groups.items()}))
-
-    def _expression(self, value: Expression | Scalar) -> Expression:
-        return as_expression(value)
 
     def _refuse(self, problem: str, fix: str) -> DeclarationError:
         return DeclarationError("DECLARE_SYSTEM", problem, fix=fix, origin=self.origin)
@@ -85,6 +94,8 @@ class System(Declared):
         if self.heuristic is not None:
             found["the heuristic"] = self.heuristic
         found.update({f"slice {i + 1}": column for i, column in enumerate(self.objective.slices)})
+        guards = [guard.where for guard in self.objective.guards if guard.where is not None]
+        found.update({f"guard {i + 1}": condition for i, condition in enumerate(guards)})
         return found
 
     @property
@@ -93,7 +104,7 @@ class System(Declared):
         found: dict[type[Table], None] = {self.decision.table: None}
         for expression in self.expressions.values():
             for node in walk(expression):
-                if isinstance(node, Column) and node.table is not None:
+                if isinstance(node, Column | UnknownColumn) and node.table is not None:
                     found[node.table] = None
         return tuple(found)
 

@@ -12,7 +12,7 @@ from mainspring.declare.origin import caller_origin
 from mainspring.declare.value import Declared
 from mainspring.errors import DeclarationError, Origin
 
-__all__ = ["Table", "TableSchema", "make_table"]
+__all__ = ["Table", "TableSchema", "class_name", "make_table"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +99,12 @@ class Table(metaclass=_TableMeta):
 def make_table(name: str, columns: dict[str, Column], *, static: bool = False, description: str = "") -> type[Table]:
     """Make a table from a name in CamelCase and its columns, as a class statement would."""
     return _TableMeta(name, (Table,), {**columns, "__doc__": description}, static=static)  # type: ignore[return-value]
+
+
+def class_name(name: str) -> str:
+    """Return a class name for a table's snake_case name: the usual CamelCase, or the name itself where that would not lead back."""
+    camel = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return camel if _snake(camel) == name else name
 
 
 def _check(table: type[Table], origin: Origin | None) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import Enum
@@ -17,7 +19,17 @@ from typing import Any
 from mainspring.declare.origin import caller_origin
 from mainspring.errors import DeclarationError, Origin
 
-__all__ = ["Declared", "check_choice", "check_range", "encode", "fingerprint", "freeze", "registered"]
+__all__ = [
+    "Declared",
+    "StoredObject",
+    "check_choice",
+    "check_parts",
+    "check_range",
+    "encode",
+    "fingerprint",
+    "freeze",
+    "registered",
+]
 
 _REGISTRY: dict[str, type[Declared]] = {}
 
@@ -56,8 +68,29 @@ class Declared:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={getattr(self, f.name)!r}" for f in content_fields(self))
+        shown = (f"{f.name}={_plain(getattr(self, f.name))!r}" for f in content_fields(self))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object that is not Mainspring's (an estimator, a function) as a document remembers it: nothing of it can run."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        """The dotted path of its class or function, or how it printed."""
+        return str(next(self.document[mark] for mark in ("$object", "$function", "$repr") if mark in self.document))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of an estimator, as documents."""
+        return {name: value for name, value in self.document.items() if not name.startswith("$")}
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"{self.path}({', '.join(shown)})"
 
 
 def content_fields(value: Declared) -> list[Field[Any]]:
@@ -67,13 +100,18 @@ def content_fields(value: Declared) -> list[Field[Any]]:
 
 def _is_default(f: Field[Any], value: Any) -> bool:
     default = f.default_factory() if f.default_factory is not MISSING else f.default
-    return type(value) is type(default) and encode(value) == encode(default)
+    alike = isinstance(default, Mapping) if isinstance(value, Mapping) else type(value) is type(default)
+    return alike and _text(value) == _text(default)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def encode(value: Any) -> Any:
     """Turn a declared value into a JSON document.
 
-    Objects that are not Mainspring's (a scikit-learn estimator) are encoded by class and parameters.
+    Objects that are not Mainspring's (a scikit-learn estimator) are encoded by class and parameters. `decode` is the inverse.
     """
     if isinstance(value, type) and hasattr(value, "__schema__"):
         return {"$table": value.__schema__.name}
@@ -86,24 +124,31 @@ def encode(value: Any) -> Any:
     if isinstance(value, list | tuple | frozenset | set):
         items = [encode(item) for item in value]
         return sorted(items, key=repr) if isinstance(value, frozenset | set) else items
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if hasattr(value, "get_params"):
+    if isinstance(value, StoredObject):
+        return dict(value.document)
+    if hasattr(value, "get_params") and not isinstance(value, type):
         kind = type(value)
         parameters = value.get_params(deep=False)
         return {
             "$object": f"{kind.__module__}.{kind.__qualname__}",
             **{k: encode(parameters[k]) for k in sorted(parameters)},
         }
-    if callable(value):
+    if hasattr(value, "__qualname__"):
         return {"$function": f"{value.__module__}.{value.__qualname__}"}
-    return {"$repr": repr(value)}
+    return {"$repr": re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))}  # an address differs between processes
 
 
 def fingerprint(value: Any) -> str:
     """Return sixteen hexadecimal digits of the SHA-256 of a value's document."""
-    text = json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_text(value).encode()).hexdigest()[:16]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def freeze(mapping: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -138,6 +183,19 @@ def check_range(owner: Declared, name: str, low: float | None = None, high: floa
             fix=f"Give a number {limits}." if limits else "Give a number.",
             origin=owner.origin,
         )
+
+
+def check_parts(owner: Declared, name: str, kind: type, example: str) -> None:
+    """Raise DeclarationError (DECLARE_OPTION) when an item of a field, or the field itself, is not of the kind."""
+    value = getattr(owner, name)
+    for part in value if isinstance(value, tuple) else (value,):
+        if not isinstance(part, kind):
+            raise DeclarationError(
+                "DECLARE_OPTION",
+                f"{type(owner).__name__}({name}=...) was given {part!r}.",
+                fix=f"Give {example}.",
+                origin=owner.origin,
+            )
 
 
 def check_choice(owner: Declared, name: str, choices: tuple[str, ...]) -> None:
