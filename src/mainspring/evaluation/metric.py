@@ -105,7 +105,8 @@ def equal_mass_bins(p: Floats, bins: int = ECE_BINS) -> tuple[NDArray[np.intp], 
     """
     if len(p) == 0:
         return np.zeros(0, np.intp), 1
-    edges = np.unique(np.quantile(p, np.arange(1, bins) / bins, method="inverted_cdf"))
+    last = np.arange(1, bins) * len(p) // bins - 1  # the rank of the greatest prediction in each bin but the last
+    edges = np.unique(np.sort(p)[last[last >= 0]])
     raw = np.searchsorted(edges, p, side="left")
     used, dense = np.unique(raw, return_inverse=True)
     return dense.astype(np.intp), len(used)

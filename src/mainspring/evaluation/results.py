@@ -91,7 +91,7 @@ class Reversal(Struct, frozen=True, kw_only=True):
     strata: list[Stratum]
     first_rate: float  # over all strata together
     second_rate: float
-    p_value: float  # of the weakest of the differences that make the reversal
+    p_value: float  # of the weakest of the differences that make it, times the sets of strata to choose from
     sentence: str
 
 
