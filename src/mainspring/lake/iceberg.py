@@ -1,0 +1,161 @@
+"""Frames in Iceberg tables: how declared kinds are stored, read back as of a snapshot, and committed.
+
+PyIceberg takes most of a second to import, so it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from mainspring.declare import TableSchema
+from mainspring.errors import ContractError
+from mainspring.lake.parsing import DTYPES, TIME
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table as IcebergTable
+
+__all__ = [
+    "ARRIVED_AT",
+    "DTYPE_BY_TYPE",
+    "NO_SNAPSHOT",
+    "QUARANTINE",
+    "QUARANTINE_SUFFIX",
+    "SEQ",
+    "commit",
+    "create",
+    "dtypes_of",
+    "known_between",
+    "load",
+    "rows",
+    "stored_columns",
+]
+
+SEQ, ARRIVED_AT = "_seq", "_arrived_at"
+NO_SNAPSHOT = 0  # the snapshot of a table that holds nothing yet
+QUARANTINE_SUFFIX = "_quarantine"
+QUARANTINE = {"reason": pl.String(), "sentence": pl.String(), "row": pl.String(), SEQ: pl.Int64()}
+DTYPE_BY_TYPE: dict[str, pl.DataType] = {
+    "string": pl.String(),
+    "double": pl.Float64(),
+    "long": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "timestamptz": TIME,
+}
+# A conflicting commit must be compared again with what the other writer stored, so PyIceberg may not simply repeat it.
+_PROPERTIES = {"commit.retry.num-retries": "0", "format-version": "2"}
+
+
+def dtypes_of(schema: TableSchema) -> dict[str, pl.DataType]:
+    """Return the dtypes of the stored columns of a table: the declared ones, and those of the system."""
+    return {**{c.name: DTYPES[c.of] for c in schema.columns}, ARRIVED_AT: TIME, SEQ: pl.Int64()}
+
+
+def create(catalog: Catalog, identifier: tuple[str, str], dtypes: Mapping[str, pl.DataType]) -> IcebergTable:
+    """Open a table, made empty where it does not exist."""
+    from pyiceberg.schema import Schema
+    from pyiceberg.types import NestedField
+
+    fields = [
+        NestedField(i, name, _iceberg_type(dtype), required=False) for i, (name, dtype) in enumerate(dtypes.items(), 1)
+    ]
+    catalog.create_namespace_if_not_exists(identifier[0])
+    return catalog.create_table_if_not_exists(identifier, Schema(*fields), properties=_PROPERTIES)
+
+
+def load(catalog: Catalog, identifier: tuple[str, str]) -> IcebergTable | None:
+    """Open a table, or return None when it does not exist."""
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        return catalog.load_table(identifier)
+    except NoSuchTableError:
+        return None
+
+
+def rows(
+    table: IcebergTable | None,
+    dtypes: Mapping[str, pl.DataType],
+    *,
+    snapshot_id: int | None = None,
+    where: BooleanExpression | None = None,
+) -> pl.DataFrame:
+    """Read the columns of a table as of a snapshot (None: the newest), in no particular order; a column it lacks is missing.
+
+    Raises ContractError (CONTRACT_TYPE) for a column that is stored as another kind.
+    """
+    empty = pl.DataFrame(schema=dtypes)
+    if table is None or snapshot_id == NO_SNAPSHOT or table.current_snapshot() is None:
+        return empty
+    stored = stored_columns(table, snapshot_id)
+    for name, dtype in dtypes.items():
+        if name in stored and stored[name] != str(_iceberg_type(dtype)):
+            raise ContractError(
+                "CONTRACT_TYPE",
+                f"{table.name()[-1]}.{name} is declared as {_iceberg_type(dtype)}, but its stored facts are {stored[name]}.",
+                fix='Give the column another name, with source="' + name + '", or use another workspace.',
+            )
+    present = tuple(name for name in dtypes if name in stored)
+    filters: dict[str, Any] = {} if where is None else {"row_filter": where}
+    arrow = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters).to_arrow()
+    frame = pl.DataFrame(pl.from_arrow(arrow))
+    return frame.select(
+        pl.col(name).cast(dtype) if name in stored else pl.lit(None, dtype).alias(name)
+        for name, dtype in dtypes.items()
+    )
+
+
+def stored_columns(table: IcebergTable, snapshot_id: int | None = None) -> dict[str, str]:
+    """Return the columns a table has as of a snapshot, with the names of their Iceberg types."""
+    snapshot = table.current_snapshot() if snapshot_id is None else table.snapshot_by_id(snapshot_id)
+    schema = table.schema() if snapshot is None or snapshot.schema_id is None else table.schemas()[snapshot.schema_id]
+    return {field.name: str(field.field_type) for field in schema.fields}
+
+
+def commit(
+    table: IcebergTable,
+    *,
+    append: pl.DataFrame | None = None,
+    replace: bool = False,
+    properties: Mapping[str, str] | None = None,
+) -> bool:
+    """Add columns the frame has and the table lacks, append or replace rows and set properties, all or nothing.
+
+    Returns False, with nothing done, when another writer committed since `table` was loaded.
+    """
+    from pyiceberg.exceptions import CommitFailedException
+
+    try:
+        with table.transaction() as transaction:
+            if append is not None:
+                gained = {n: d for n, d in append.schema.items() if n not in stored_columns(table)}
+                if gained:
+                    with transaction.update_schema() as update:
+                        for name, dtype in gained.items():
+                            update.add_column(name, _iceberg_type(dtype))
+                arrow = append.to_arrow(compat_level=pl.CompatLevel.oldest())
+                (transaction.overwrite if replace else transaction.append)(arrow)
+            if properties:
+                transaction.set_properties(dict(properties))
+    except CommitFailedException:
+        return False
+    return True
+
+
+def known_between(column: str, *, low: int | None = None, high: int) -> BooleanExpression:
+    """Return the condition that an instant column lies in [low, high], in microseconds."""
+    from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual
+
+    until = LessThanOrEqual(column, high)
+    return until if low is None else And(GreaterThanOrEqual(column, low), until)
+
+
+def _iceberg_type(dtype: pl.DataType) -> Any:
+    from pyiceberg.types import BooleanType, DoubleType, LongType, StringType, TimestamptzType
+
+    types = (StringType(), DoubleType(), LongType(), BooleanType(), TimestamptzType())
+    return next(stored for stored in types if DTYPE_BY_TYPE[str(stored)] == dtype)

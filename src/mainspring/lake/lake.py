@@ -1,0 +1,132 @@
+"""The lake: one Iceberg table for the facts of each declared table, and one for its rejected rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from mainspring.clock import parse_span
+from mainspring.declare import Table, TableSchema
+from mainspring.lake import iceberg
+from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ
+from mainspring.lake.ingestion import Ingested, ingest
+from mainspring.lake.parsing import DTYPES, TIME
+from mainspring.storage import storage_errors
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+__all__ = ["VISIBLE_AT", "Lake"]
+
+VISIBLE_AT = "_visible_at"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Facts at rest, in the namespace of one system. Making one opens nothing; `properties` are those of a PyIceberg catalog.
+
+    Guarantees: an ingestion is one commit, so that a process killed at any time leaves whole facts; what is read at a
+    pinned snapshot is the same bit for bit for ever; writers in several processes are put in order by the catalog.
+    """
+
+    properties: Mapping[str, str]
+    namespace: str
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        from pyiceberg.catalog import load_catalog
+
+        with storage_errors(self._place):
+            return load_catalog("mainspring", **self.properties)
+
+    @property
+    def _place(self) -> str:
+        return self.properties.get("warehouse", "the lake").removeprefix("file://")
+
+    def close(self) -> None:
+        """Let go of the catalog's connections; they are opened again when the lake is used."""
+        catalog = self.__dict__.pop("_catalog", None)
+        if catalog is not None:
+            catalog.close()
+
+    def ingest(self, table: type[Table], frame: pl.DataFrame, *, arrived_at: int | None = None) -> Ingested:
+        """Keep the facts of a frame that are new, quarantine the rows that break the contract, leave alone the rest.
+
+        `arrived_at` is the instant at which live rows came in: none is visible before it. None: the rows are history.
+        Rows equal in all declared columns are one fact; ingesting a frame twice changes nothing.
+
+        Raises ContractError when a whole column breaks its contract (CONTRACT_COLUMN_MISSING, CONTRACT_TYPE,
+        CONTRACT_NAIVE_TIME), when a static table changes (CONTRACT_STATIC_CHANGES) or when every row is rejected
+        (CONTRACT_ALL_REJECTED; the rows are in quarantine), WorkspaceError when the lake cannot be written.
+        """
+        with storage_errors(self._place):
+            return ingest(self._catalog, self.namespace, table, frame, arrived_at=arrived_at)
+
+    def read(
+        self,
+        table: type[Table],
+        snapshot_id: int | None = None,
+        columns: Sequence[str] | None = None,
+        known_before: int | None = None,
+    ) -> pl.DataFrame:
+        """Read facts as of a snapshot (None: the newest), sorted by `_visible_at` and `_seq`.
+
+        The declared columns (or those of them named) come in declared order; then `_visible_at`, from when a row may be
+        used (known_at plus lag, and not before a live row arrived; missing in a static table: always), and `_seq`, its
+        place in the order of ingestion. `known_before` keeps the rows visible before that instant. A column declared after
+        a row was stored is missing in it.
+
+        Raises ContractError (CONTRACT_TYPE) when a column is stored as another kind.
+        """
+        schema = table.__schema__
+        known_at = schema.known_at
+        wanted = [c.name for c in schema.columns if columns is None or c.name in columns]
+        dtypes = {c.name: DTYPES[c.of] for c in schema.columns if c.name in wanted or c is known_at}
+        dtypes |= {ARRIVED_AT: TIME, SEQ: pl.Int64()}
+        lag = parse_span(known_at.lag) if known_at is not None else 0
+        where = None
+        if known_at is not None and known_before is not None:
+            where = iceberg.known_between(known_at.name, high=known_before - lag)
+        found = iceberg.rows(
+            iceberg.load(self._catalog, (self.namespace, schema.name)), dtypes, snapshot_id=snapshot_id, where=where
+        )
+        found = found.with_columns(_visible_at(schema, lag).alias(VISIBLE_AT))
+        if where is not None:
+            found = found.filter(pl.col(VISIBLE_AT) < pl.lit(known_before, pl.Int64).cast(TIME))
+        return found.select(*wanted, VISIBLE_AT, SEQ).sort(VISIBLE_AT, SEQ)
+
+    def snapshots(self, tables: Iterable[type[Table]]) -> dict[str, int]:
+        """Return the newest snapshot of each table by name, to pin what is read; 0 for a table without facts."""
+        found = {}
+        for table in tables:
+            name = table.__schema__.name
+            stored = iceberg.load(self._catalog, (self.namespace, name))
+            snapshot = stored.current_snapshot() if stored is not None else None
+            found[name] = NO_SNAPSHOT if snapshot is None else snapshot.snapshot_id
+        return found
+
+    def tables(self) -> list[str]:
+        """List the tables that hold facts or rejected rows, by name."""
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        try:
+            names = {name for _, name in self._catalog.list_tables(self.namespace)}
+        except NoSuchNamespaceError:
+            return []
+        return sorted({name.removesuffix(QUARANTINE_SUFFIX) for name in names})
+
+    def quarantine(self, table: type[Table] | str) -> pl.DataFrame:
+        """Read the rejected rows of a table: reason, sentence, the row as given in JSON, and `_seq`, in which they are sorted."""
+        name = table if isinstance(table, str) else table.__schema__.name
+        stored = iceberg.load(self._catalog, (self.namespace, name + QUARANTINE_SUFFIX))
+        return iceberg.rows(stored, QUARANTINE).sort(SEQ)
+
+
+def _visible_at(schema: TableSchema, lag: int) -> pl.Expr:
+    if schema.known_at is None:
+        return pl.lit(None, TIME)
+    return pl.max_horizontal(pl.col(schema.known_at.name) + pl.duration(microseconds=lag), ARRIVED_AT)

@@ -1,0 +1,141 @@
+"""The rules a row must keep: one small function each, checked in bulk, each naming the rows that break it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from mainspring.declare import Kind
+from mainspring.declare.kind import NUMBERS, STRINGS
+from mainspring.lake.parsing import TIME, Reading
+
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "RULES", "Breach", "Rule"]
+
+FIRST_YEAR, LAST_YEAR = 1678, 2261  # what pandas can show in nanoseconds; beyond lie the sentinels 0001 and 9999
+_START, _END = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_YEAR + 1))
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Where (a Boolean mask over all rows, null counting as kept) and why rows break a rule."""
+
+    mask: pl.Series
+    reason: str
+    sentence: str
+
+
+Rule = Callable[[Reading], Breach | None]
+
+
+def missing(reading: Reading) -> Breach | None:
+    """A value that is not optional must be there."""
+    if reading.column.optional:
+        return None
+    return Breach(reading.raw.is_null(), "missing", f"{reading.column.name} is missing.")
+
+
+def not_finite(reading: Reading) -> Breach | None:
+    """A number is neither NaN nor infinite."""
+    if reading.column.of not in NUMBERS:
+        return None
+    numbers = reading.values
+    if reading.column.of is Kind.INT:
+        if not (_unread(reading).any() and (reading.raw.dtype.is_float() or reading.raw.dtype == pl.String)):
+            return None
+        numbers = reading.raw.cast(pl.Float64, strict=False)
+    sentence = f"{reading.column.name} is NaN or infinite; say missing instead."
+    return Breach(~numbers.is_finite(), "not_finite", sentence)
+
+
+def fraction(reading: Reading) -> Breach | None:
+    """A whole number has no fraction."""
+    unread = _unread(reading)
+    if reading.column.of is not Kind.INT or not unread.any():
+        return None
+    numbers = reading.raw.cast(pl.Float64, strict=False)
+    return Breach(
+        unread & numbers.is_finite() & (numbers != numbers.floor()),
+        "fraction",
+        f"{reading.column.name} has a fraction.",
+    )
+
+
+def no_zone(reading: Reading) -> Breach | None:
+    """A time carries its zone, or the declaration names one."""
+    if reading.local is None or getattr(reading.column, "zone", None) is not None:
+        return None
+    return Breach(reading.local.is_not_null(), "no_zone", f"{reading.column.name} has no time zone.")
+
+
+def impossible_local_time(reading: Reading) -> Breach | None:
+    """A local time happened exactly once: no change of clocks skipped or repeated it."""
+    zone = getattr(reading.column, "zone", None)
+    if reading.local is None or zone is None:
+        return None
+    sentence = f"{reading.column.name} is a local time that a change of clocks in {zone} skips or repeats."
+    return Breach(reading.local.is_not_null() & reading.values.is_null(), "impossible_local_time", sentence)
+
+
+def out_of_calendar(reading: Reading) -> Breach | None:
+    """A time lies in the years that every tool can show."""
+    if reading.column.of is not Kind.TIME:
+        return None
+    start, end = (pl.lit(moment, dtype=TIME) for moment in (_START, _END))
+    mask = pl.select((pl.lit(reading.values) < start) | (pl.lit(reading.values) >= end)).to_series()
+    return Breach(mask, "out_of_calendar", f"{reading.column.name} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
+
+
+def unreadable(reading: Reading) -> Breach | None:
+    """A value that is there can be read as the declared kind."""
+    what = {
+        Kind.INT: "a 64-bit whole number",
+        Kind.FLOAT: "a 64-bit number",
+        Kind.BOOL: "true or false",
+        Kind.TIME: "a time",
+    }
+    kind = what.get(reading.column.of, "text")
+    return Breach(_unread(reading), "unreadable", f"{reading.column.name} cannot be read exactly as {kind}.")
+
+
+def too_small(reading: Reading) -> Breach | None:
+    """A number is at least `ge`, a text at least that long."""
+    limit, size = reading.column.ge, _size(reading)
+    if limit is None or size is None:
+        return None
+    words = f"is below {limit:g}" if reading.column.of in NUMBERS else f"is shorter than {limit:g} characters"
+    return Breach(size < limit, "too_small", f"{reading.column.name} {words}.")
+
+
+def too_large(reading: Reading) -> Breach | None:
+    """A number is at most `le`, a text at most that long."""
+    limit, size = reading.column.le, _size(reading)
+    if limit is None or size is None:
+        return None
+    words = f"is above {limit:g}" if reading.column.of in NUMBERS else f"is longer than {limit:g} characters"
+    return Breach(size > limit, "too_large", f"{reading.column.name} {words}.")
+
+
+RULES: tuple[Rule, ...] = (
+    missing,
+    not_finite,
+    fraction,
+    no_zone,
+    impossible_local_time,
+    out_of_calendar,
+    unreadable,
+    too_small,
+    too_large,
+)
+
+
+def _unread(reading: Reading) -> pl.Series:
+    return reading.raw.is_not_null() & reading.values.is_null()
+
+
+def _size(reading: Reading) -> pl.Series | None:
+    if reading.column.of in NUMBERS:
+        return reading.values
+    return reading.values.str.len_chars() if reading.column.of in STRINGS else None
