@@ -22,7 +22,8 @@
     const narrow = place.clientWidth < 520;
     const axisYDiscrete = { ...config.axisYDiscrete, labelLimit: Math.round(place.clientWidth * (narrow ? 0.42 : 0.34)) };
     const legend = narrow ? { ...config.legend, columns: 1 } : config.legend;
-    return vegaEmbed(place, spec, { ...options, config: { ...config, axisYDiscrete, legend } }).then(
+    // Vega takes the role and the label off the element it draws into: the place itself must keep them.
+    return vegaEmbed(place.appendChild(document.createElement("div")), spec, { ...options, config: { ...config, axisYDiscrete, legend } }).then(
       () => place.setAttribute("data-drawn", "yes"),
       (error) => {
         place.setAttribute("data-drawn", "no");
@@ -32,8 +33,4 @@
     );
   };
   document.querySelectorAll(".chart").forEach(draw);
-  const folded = () => [...document.querySelectorAll("details:not([open])")];
-  let unfolded = [];
-  addEventListener("beforeprint", () => { unfolded = folded(); unfolded.forEach((each) => { each.open = true; }); });
-  addEventListener("afterprint", () => unfolded.forEach((each) => { each.open = false; }));
 })();

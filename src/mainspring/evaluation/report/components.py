@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Literal
 
+from mainspring.evaluation.report.document import plain_number
+
 __all__ = [
     "Child",
     "Html",
@@ -130,7 +132,7 @@ def bullets(items: Iterable[Child]) -> Html:
 
 
 def disclosure(summary: Child, *body: Child, open_: bool = False) -> Html:
-    """Return a part that is folded until it is asked for; the keyboard reaches it, and print unfolds it."""
+    """Return a part that is folded until it is asked for; the keyboard reaches it, and print leaves it out while folded."""
     return element("details", element("summary", summary), element("div", body, class_="inside"), open_=open_)
 
 
@@ -167,7 +169,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]],
 
 def data_script(value: Any) -> Html:
     """Return a value as JSON in a script element that holds data and does not run; nothing in it can end the element."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, default=plain_number, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Html(f'<script type="application/json">{text}</script>')

@@ -166,7 +166,7 @@ def _limits(evaluation: Evaluation) -> list[tuple[str, Tone]]:
     failed = [check for check in evaluation.checks if not check.passed]
     if failed:
         names = _listed(check.name for check in failed)
-        found.append((f"Failed {'check' if len(failed) == 1 else 'checks'}: {names}.", "bad"))
+        found.append((f"Failed {'check' if len(failed) == 1 else 'checks'}: {names}.", "warning"))
     errors = [finding for finding in evaluation.leakage if finding.severity == "error"]
     if errors:
         names = _listed(sorted({finding.subject for finding in errors}))
@@ -180,7 +180,9 @@ def verdict(evaluation: Evaluation) -> Verdict:
     """Return what the evaluation comes to. It is only good when every baseline is surely beaten and no limit is broken."""
     sentence, tone = _against_rivals(evaluation)
     limits = _limits(evaluation)
-    if any(each == "bad" for _, each in limits) and tone != "bad":
-        sentence, tone = f"{sentence.removesuffix('.')}, yet not every limit is kept.", "bad"
+    tones = {each for _, each in limits}
+    if tone != "bad" and tones - {"good"}:
+        sentence = f"{sentence.removesuffix('.')}, yet not every limit is kept."
+        tone = "bad" if "bad" in tones else "warning"
     details = [_margin(evaluation), _worth(evaluation), *(text for text, _ in limits)]
     return Verdict(sentence=sentence, tone=tone, details=tuple(text for text in details if text))
