@@ -14,11 +14,10 @@ from mainspring.errors import DataError
 from mainspring.features import compute, find_decisions, newest_facts, plan
 from mainspring.labels import mature
 from mainspring.storage import storage_errors
+from mainspring.training.split import NEVER
 
-__all__ = ["NEVER", "Dataset", "assemble", "read_dataset", "write_dataset"]
+__all__ = ["Dataset", "assemble", "read_dataset", "write_dataset"]
 
-NEVER = np.iinfo(np.int64).max
-"""The known_at of a label that is not known."""
 
 _HEURISTIC = "_heuristic"
 
