@@ -49,7 +49,7 @@ def roc_auc(y: Floats, p: Floats, weight: Floats | None, block: NDArray[np.int32
 
     NaN where a weighting has no positive or no negative row.
     """
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p)
     return _sweep_auc(*_ordered(order, y, p, weight, block), counts)
 
 
@@ -58,7 +58,7 @@ def average_precision(y: Floats, p: Floats, weight: Floats | None, block: NDArra
 
     The step-wise sum, not the trapezoid, which is too optimistic (Davis and Goadrich, 2006). NaN without a positive row.
     """
-    order = np.argsort(-p, kind="stable")
+    order = np.argsort(-p)
     return _sweep_precision(*_ordered(order, y, p, weight, block), counts)
 
 
@@ -134,9 +134,8 @@ def _sweep_precision(positive, p, weight, block, counts):  # type: ignore[no-unt
             j += 1
         if gains:
             for r in range(weightings):
-                if gained[r] > 0.0:
-                    true[r] += gained[r]
-                    area[r] += gained[r] * true[r] / (true[r] + false[r])
+                true[r] += gained[r]  # without a branch this loop is vectorised; nothing seen yet gives 0 / tiny
+                area[r] += gained[r] * true[r] / max(true[r] + false[r], 1e-300)
         i = j
     out = np.full(weightings, np.nan)
     for r in range(weightings):
