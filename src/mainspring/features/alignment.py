@@ -84,7 +84,8 @@ class Alignment:
     floor           position of the first fact of each sorted decision's key
     upper           one past the last fact of that key with visible time <= decision time
 
-    floor, upper and every `lower` never decrease, and floor <= lower <= upper.
+    floor, upper and every `lower` never decrease, and floor <= lower <= upper. Rows and positions are int32 where they
+    fit, because half of a scan's time is memory.
     """
 
     fact_order: np.ndarray
@@ -114,7 +115,7 @@ class Alignment:
 
         This is how a missing value or a condition takes a fact out of every window.
         """
-        kept = np.zeros(len(keep) + 1, np.int64)
+        kept = np.zeros(len(keep) + 1, self.upper.dtype)
         np.cumsum(keep, out=kept[1:])
         return Alignment(
             fact_order=self.fact_order[keep],
@@ -169,10 +170,12 @@ def align(
     decision_times = _plain(decision_times, np.int64)
     if time_order is None:
         time_order = np.argsort(decision_times, kind="stable")
-    fact_order, starts = _order_by_code(_plain(fact_codes, np.int32), _identity(len(fact_codes)), n_codes)
+    dtype = np.int32 if max(len(fact_codes), len(decision_codes)) < np.iinfo(np.int32).max else np.int64
+    ingested = np.arange(len(fact_codes), dtype=dtype)
+    fact_order, starts = _order_by_code(_plain(fact_codes, np.int32), ingested, n_codes)
     fact_order = fact_order[: starts[n_codes]]
     decision_codes = _plain(decision_codes, np.int32)
-    decision_order, decision_starts = _order_by_code(decision_codes, _plain(time_order, np.int64), n_codes)
+    decision_order, decision_starts = _order_by_code(decision_codes, _plain(time_order, dtype), n_codes)
     sorted_fact_times = _plain(fact_times, np.int64)[fact_order]
     sorted_decision_times = decision_times[decision_order]
     floor, upper = _upper_bounds(sorted_fact_times, starts, sorted_decision_times, decision_starts)
@@ -186,21 +189,17 @@ def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
     return np.require(array, dtype, ["C", "W"])
 
 
-def _identity(n: int) -> np.ndarray:
-    return np.arange(n, dtype=np.int64)
-
-
 @njit(cache=True, nogil=True)
 def _order_by_code(codes, order, n_codes):  # type: ignore[no-untyped-def]
     """Counting sort of rows, given in `order`, by code: stable, linear; rows without a code (-1) come last."""
-    starts = np.zeros(n_codes + 2, np.int64)
+    starts = np.zeros(n_codes + 2, order.dtype)
     for row in range(len(codes)):
         code = codes[row] if codes[row] >= 0 else n_codes
         starts[code + 1] += 1
     for code in range(n_codes + 1):
         starts[code + 1] += starts[code]
     free = starts.copy()
-    sorted_rows = np.empty(len(codes), np.int64)
+    sorted_rows = np.empty_like(order)
     for row in order:
         code = codes[row] if codes[row] >= 0 else n_codes
         sorted_rows[free[code]] = row
@@ -211,8 +210,8 @@ def _order_by_code(codes, order, n_codes):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _upper_bounds(fact_times, starts, decision_times, decision_starts):  # type: ignore[no-untyped-def]
     n_codes = len(starts) - 2
-    floor = np.full(len(decision_times), len(fact_times), np.int64)
-    upper = np.full(len(decision_times), len(fact_times), np.int64)
+    floor = np.full(len(decision_times), len(fact_times), starts.dtype)
+    upper = np.full(len(decision_times), len(fact_times), starts.dtype)
     for code in range(n_codes):
         position = starts[code]
         for decision in range(decision_starts[code], decision_starts[code + 1]):
@@ -225,7 +224,7 @@ def _upper_bounds(fact_times, starts, decision_times, decision_starts):  # type:
 
 @njit(cache=True, nogil=True)
 def _lower_bounds(fact_times, decision_times, floor, upper, over):  # type: ignore[no-untyped-def]
-    lower = np.empty(len(decision_times), np.int64)
+    lower = np.empty_like(upper)
     position = 0
     for decision in range(len(decision_times)):
         position = max(position, floor[decision])

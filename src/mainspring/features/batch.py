@@ -14,7 +14,7 @@ from mainspring.declare import Aggregate, Expression, Kind, Latest, Window
 from mainspring.features import kernels
 from mainspring.features.alignment import ALWAYS, Alignment, align_frames, encode_keys
 from mainspring.features.plan import Plan, Scan, plan
-from mainspring.features.rows import as_feature, row_expression
+from mainspring.features.rows import INSTANT, as_feature, row_expression
 
 __all__ = ["compute", "newest_facts"]
 
@@ -45,22 +45,21 @@ def compute(
     return decisions.with_columns(columns).with_columns(**values).select(*values)
 
 
-def newest_facts(work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]) -> dict[str, np.ndarray]:
-    """Return, for each expression that reads facts, the visible time of the newest fact with the decision's key.
+def newest_facts(work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return, for each scan under its name, the visible time of the newest fact with the decision's key.
 
-    int64 microseconds in the order of the decisions; ALWAYS where there is none or it is static. The leakage audit compares
-    them with the time at which the label became known.
+    In the order of the decisions; null where there is none or it is static. The leakage audit compares these with the time
+    at which the label became known.
     """
     at = decisions["_at"].to_physical().to_numpy()
     time_order = np.argsort(at, kind="stable")
-    newest: dict[tuple[object, object], np.ndarray] = {}
+    columns = {}
     for scan in work.scans:
-        alignment = _Scanner(scan, decisions, facts[scan.table.__schema__.name], at, time_order).alignment
+        alignment = align_frames(scan.by, facts[scan.table.__schema__.name], decisions, at, time_order=time_order)
         position = kernels.latest_position(alignment.floor, alignment.upper, alignment.decision_order)
-        known = np.append(alignment.fact_times, ALWAYS)
-        newest[scan.table, scan.by] = known[position]  # position -1 reads the last entry
-    reads = {name: work.scan_of(name) for name in work.expressions}
-    return {name: newest[scan.table, scan.by] for name, scan in reads.items() if scan is not None}
+        newest = np.append(alignment.fact_times, ALWAYS)[position]  # position -1 reads the last entry
+        columns[scan.name] = pl.Series(newest).replace(ALWAYS, None).cast(INSTANT)
+    return pl.DataFrame(columns)
 
 
 def _threads() -> int:
@@ -181,6 +180,6 @@ class _Scanner:
 
 _STORED: Mapping[Kind | None, pl.DataType | type[pl.DataType]] = {
     Kind.INT: pl.Int64,
-    Kind.TIME: pl.Datetime("us", "UTC"),
+    Kind.TIME: INSTANT,
     Kind.SPAN: pl.Duration("us"),
 }

@@ -22,6 +22,12 @@ class Scan:
     by: tuple[tuple[str, str], ...]
     aggregates: Mapping[str, Aggregate]
 
+    @property
+    def name(self) -> str:
+        """The table and the key, in words: "arrival by tailnum"."""
+        pairs = (theirs if theirs == ours else f"{theirs}={ours}" for theirs, ours in self.by)
+        return self.table.__schema__.name + (f" by {', '.join(pairs)}" if self.by else "")
+
 
 @dataclass(frozen=True)
 class Plan:

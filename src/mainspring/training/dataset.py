@@ -27,18 +27,17 @@ class Dataset:
     """Every decision of a history in order of time, row by row in all parts.
 
     `decisions` has `_at` and the columns of the decision's table, `features` one column for each feature, `labels` the
-    columns `label` and `label_known_at` of `labels.mature`, `heuristic` the values of the team's own rule. `newest` holds,
-    for each feature that reads facts, the visible time of the newest fact of its key (int64 microseconds); it is made with
-    the dataset and not stored. `left_out` counts decisions that take no part, by reason.
+    columns `label` and `label_known_at` of `labels.mature`, `heuristic` the values of the team's own rule, `newest` the
+    visible time of the newest fact of each scan of the plan. `left_out` counts decisions that take no part, by reason.
     """
 
     decisions: pl.DataFrame
     features: pl.DataFrame
     labels: pl.DataFrame
+    newest: pl.DataFrame
     heuristic: pl.Series | None
     left_out: Mapping[str, int]
     as_of: int
-    newest: Mapping[str, np.ndarray] | None = None
 
     @property
     def decided_at(self) -> np.ndarray:
@@ -87,10 +86,10 @@ def assemble(system: System, facts: Mapping[str, pl.DataFrame]) -> Dataset:
         decisions=decisions,
         features=values.select(system.features.keys()),
         labels=truth,
+        newest=newest_facts(work, decisions, facts),
         heuristic=heuristic,
         left_out={**found.left_out, **labels.left_out},
         as_of=as_of,
-        newest=newest_facts(work, decisions, facts),
     )
 
 
@@ -99,7 +98,7 @@ def write_dataset(dataset: Dataset, path: Path) -> None:
 
     Raises WorkspaceError (WORKSPACE_DISK_FULL, WORKSPACE_READ_ONLY).
     """
-    parts = {"row": dataset.decisions, "feature": dataset.features, "label": dataset.labels}
+    parts = {"row": dataset.decisions, "feature": dataset.features, "label": dataset.labels, "newest": dataset.newest}
     columns = [part[name].alias(f"{prefix}:{name}") for prefix, part in parts.items() for name in part.columns]
     if dataset.heuristic is not None:
         columns.append(dataset.heuristic.alias("heuristic:"))
@@ -117,7 +116,7 @@ def read_dataset(path: Path, *, left_out: Mapping[str, int], as_of: int) -> Data
         return frame.select(pl.col(c).alias(c.removeprefix(prefix)) for c in frame.columns if c.startswith(prefix))
 
     heuristic = frame["heuristic:"] if "heuristic:" in frame.columns else None
-    return Dataset(part("row:"), part("feature:"), part("label:"), heuristic, left_out, as_of)
+    return Dataset(part("row:"), part("feature:"), part("label:"), part("newest:"), heuristic, left_out, as_of)
 
 
 def _history(facts: Mapping[str, pl.DataFrame]) -> tuple[int, int]:
