@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARRIVED_AT",
+    "CONTRACT",
     "DTYPE_BY_TYPE",
+    "KNOWN_AT",
+    "LAG",
+    "NEXT_SEQ",
     "NO_SNAPSHOT",
     "QUARANTINE",
     "QUARANTINE_SUFFIX",
     "SEQ",
+    "VISIBLE_AT",
     "commit",
     "create",
     "dtypes_of",
@@ -35,7 +40,15 @@ __all__ = [
     "stored_columns",
 ]
 
-SEQ, ARRIVED_AT = "_seq", "_arrived_at"
+SEQ, ARRIVED_AT, VISIBLE_AT = "_seq", "_arrived_at", "_visible_at"
+# Properties of a table: the declaration its rows were checked against, the next place in the order of ingestion, and what
+# SQL must know of the declaration to say when a row is visible.
+CONTRACT, NEXT_SEQ, KNOWN_AT, LAG = (
+    "mainspring.contract",
+    "mainspring.next-seq",
+    "mainspring.known-at",
+    "mainspring.lag",
+)
 NO_SNAPSHOT = 0  # the snapshot of a table that holds nothing yet
 QUARANTINE_SUFFIX = "_quarantine"
 QUARANTINE = {"reason": pl.String(), "sentence": pl.String(), "row": pl.String(), SEQ: pl.Int64()}

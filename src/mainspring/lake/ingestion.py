@@ -16,7 +16,17 @@ from mainspring.declare import Table, TableSchema
 from mainspring.errors import ContractError, WorkspaceError
 from mainspring.lake import iceberg
 from mainspring.lake.contract import REJECTED, ROW, Conformed, conform
-from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ
+from mainspring.lake.iceberg import (
+    ARRIVED_AT,
+    CONTRACT,
+    KNOWN_AT,
+    LAG,
+    NEXT_SEQ,
+    NO_SNAPSHOT,
+    QUARANTINE,
+    QUARANTINE_SUFFIX,
+    SEQ,
+)
 from mainspring.lake.identity import Sifted, identity, sift
 from mainspring.lake.parsing import TIME
 from mainspring.lake.quarantine import rejected_rows
@@ -30,7 +40,6 @@ __all__ = ["Ingested", "ingest"]
 
 _ATTEMPTS = 10
 _STATIC_CHANGES = 0.01  # of a static table's rows: above this share it is no static table
-_CONTRACT, _NEXT_SEQ, _KNOWN_AT, _LAG = (f"mainspring.{name}" for name in ("contract", "next-seq", "known-at", "lag"))
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ def _attempt(
 def _settled(stored: IcebergTable, schema: TableSchema) -> bool:
     """Whether the stored facts were checked against this very declaration and have all its columns."""
     columns = iceberg.stored_columns(stored)
-    return stored.properties.get(_CONTRACT) == schema.fingerprint and all(c.name in columns for c in schema.columns)
+    return stored.properties.get(CONTRACT) == schema.fingerprint and all(c.name in columns for c in schema.columns)
 
 
 def _rows_at_the_times_of(stored: IcebergTable, schema: TableSchema, facts: pl.DataFrame) -> pl.DataFrame:
@@ -184,14 +193,14 @@ def _store(
         if not len(fresh):
             return NO_SNAPSHOT
         stored = iceberg.create(catalog, identifier, iceberg.dtypes_of(schema))
-    properties = {_CONTRACT: schema.fingerprint}
+    properties = {CONTRACT: schema.fingerprint}
     if schema.known_at is not None:
-        properties |= {_KNOWN_AT: schema.known_at.name, _LAG: str(parse_span(schema.known_at.lag))}
-    next_seq = int(stored.properties.get(_NEXT_SEQ, 0))
+        properties |= {KNOWN_AT: schema.known_at.name, LAG: str(parse_span(schema.known_at.lag))}
+    next_seq = int(stored.properties.get(NEXT_SEQ, 0))
     append = None
     replace = revision is not None and revision.changed
     if len(fresh) or replace:
-        properties[_NEXT_SEQ] = str(next_seq + len(fresh))
+        properties[NEXT_SEQ] = str(next_seq + len(fresh))
         append = fresh.drop(ROW).with_columns(
             pl.lit(arrived_at, pl.Int64).cast(TIME).alias(ARRIVED_AT),
             pl.int_range(next_seq, next_seq + pl.len(), dtype=pl.Int64).alias(SEQ),

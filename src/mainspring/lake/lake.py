@@ -12,7 +12,7 @@ import polars as pl
 from mainspring.clock import parse_span
 from mainspring.declare import Table, TableSchema
 from mainspring.lake import iceberg
-from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ
+from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ, VISIBLE_AT
 from mainspring.lake.ingestion import Ingested, ingest
 from mainspring.lake.parsing import DTYPES, TIME
 from mainspring.storage import storage_errors
@@ -20,9 +20,7 @@ from mainspring.storage import storage_errors
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-__all__ = ["VISIBLE_AT", "Lake"]
-
-VISIBLE_AT = "_visible_at"
+__all__ = ["Lake"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +122,19 @@ class Lake:
         name = table if isinstance(table, str) else table.__schema__.name
         stored = iceberg.load(self._catalog, (self.namespace, name + QUARANTINE_SUFFIX))
         return iceberg.rows(stored, QUARANTINE).sort(SEQ)
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """Answer a SELECT from the newest facts.
+
+        Each table of any system is a view `system.table`, its rejected rows `system.table_quarantine`; this system's tables,
+        and those whose name only one system has, need no prefix. Rows come with `_visible_at` and `_seq`. A query reads
+        nothing but these views, and changes nothing.
+
+        Raises DataError (DATA_SQL, DATA_UNKNOWN_TABLE).
+        """
+        from mainspring.lake.sql import answer
+
+        return answer(self._catalog, self.namespace, query)
 
 
 def _visible_at(schema: TableSchema, lag: int) -> pl.Expr:
