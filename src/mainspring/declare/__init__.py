@@ -43,10 +43,11 @@ from mainspring.declare.table import Table, TableSchema, make_table
 from mainspring.declare.value import Declared, StoredObject, encode, fingerprint
 
 __all__ = [
-    "AB", "FUNCTIONS", "METRIC_NAMES", "QUESTIONS", "Aggregate", "Alerts", "AllOf", "AnyOf", "Bool", "Brief", "Call", "Canary", "Category",
-    "Check", "Column", "CsvFiles", "DecidedAt", "Decision", "Declared", "Degraded", "Drifted", "ErrorCost",
-    "EstimatedDegraded", "Every", "Expression", "Float", "Full", "Guard", "Int", "Key", "Kind", "KnownAt", "Label", "Latest",
-    "LightGBM", "Literal", "Objective", "ParquetFiles", "Payoff", "Retrain", "Rollout", "Shadow", "Sklearn", "StoredObject", "System",
-    "Table", "TableSchema", "Text", "Time", "Training", "UnknownColumn", "Volume", "Window", "csv", "decided_at", "decode_system", "encode",
-    "fingerprint", "make_table", "parquet", "walk", "where",
+    "AB", "FUNCTIONS", "METRIC_NAMES", "QUESTIONS", "Aggregate", "Alerts", "AllOf", "AnyOf", "Bool", "Brief", "Call",
+    "Canary", "Category", "Check", "Column", "CsvFiles", "DecidedAt", "Decision", "Declared", "Degraded", "Drifted",
+    "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Full", "Guard", "Int", "Key", "Kind",
+    "KnownAt", "Label", "Latest", "LightGBM", "Literal", "Objective", "ParquetFiles", "Payoff", "Retrain", "Rollout",
+    "Shadow", "Sklearn", "StoredObject", "System", "Table", "TableSchema", "Text", "Time", "Training",
+    "UnknownColumn", "Volume", "Window", "csv", "decided_at", "decode_system", "encode", "fingerprint", "make_table",
+    "parquet", "walk", "where",
 ]  # fmt: skip
