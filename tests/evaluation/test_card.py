@@ -6,7 +6,7 @@ import re
 
 import pytest
 import sample
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainspring.evaluation.card import model_card
@@ -44,6 +44,7 @@ def test_the_card_has_figures_with_intervals_slices_and_the_brief():
     assert "Failed check" in card
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_text_of_users_never_becomes_markup(text):
     plain = model_card(sample.minimal(system="x", label="x", notes=["x"]), sample.bare_context())

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -18,7 +20,8 @@ import sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mainspring.evaluation.report import RunContext, components, evaluation_json, page, report_page, write_report
+from mainspring.errors import WorkspaceError
+from mainspring.evaluation.report import RunContext, components, evaluation_json, page, report_page, vega, write_report
 from mainspring.evaluation.report.verdict import verdict, worst_first
 from mainspring.evaluation.report.wording import instant, number
 from mainspring.evaluation.results import Evaluation, Importance, Interval, LeakageFinding
@@ -167,6 +170,7 @@ hostile = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(hostile)
 @example(HOSTILE)
 def test_escaping_law(text):
@@ -178,6 +182,7 @@ def test_escaping_law(text):
     assert (outline.elements[0][1]["title"] or "").replace("\r\n", "\n").replace("\r", "\n") == visible
 
 
+@settings(deadline=None)
 @given(hostile)
 @example(HOSTILE)
 @example("<!--<script>")
@@ -213,6 +218,18 @@ def test_the_verdict_is_good_only_when_all_is_kept():
     close = verdict(sample.regression())
     assert close.tone == "warning"
     assert "against same hour it may be chance" in close.sentence
+
+
+@pytest.mark.parametrize("low", [math.nan, -math.inf])
+def test_what_is_unknown_never_counts_as_beaten(low):
+    full = msgspec.structs.replace(sample.full(), checks=[])
+    unsure = [msgspec.structs.replace(b, difference=Interval(-0.1, low, math.nan)) for b in full.baselines]
+    assert verdict(msgspec.structs.replace(full, baselines=unsure)).tone == "warning"
+    unknown = [
+        msgspec.structs.replace(b, difference=Interval(math.nan, 0, 0), metrics={"log_loss": Interval(math.nan, 0, 0)})
+        for b in full.baselines
+    ]
+    assert "no baseline" in verdict(msgspec.structs.replace(full, baselines=unknown)).sentence
 
 
 def test_a_model_with_less_is_no_competitor():
@@ -272,7 +289,7 @@ def test_numbers_of_numpy_are_numbers():
 
 
 def test_writing_replaces_the_whole_file_or_nothing(tmp_path, monkeypatch):
-    path = tmp_path / "new" / "report.html"
+    path = tmp_path / "report.html"
     write_report(sample.minimal(), sample.bare_context(), path)
     before = path.read_bytes()
     assert before.startswith(b"<!doctype html>")
@@ -280,11 +297,44 @@ def test_writing_replaces_the_whole_file_or_nothing(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(WorkspaceError) as caught:
         write_report(sample.full(), sample.context(), path)
+    assert caught.value.code == "WORKSPACE_DISK_FULL"
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["report.html"]
+
+
+@pytest.fixture
+def bundled(monkeypatch, tmp_path):
+    """Count how often the script is bundled anew, with a cache folder of its own."""
+    made: list[str] = []
+    fake = SimpleNamespace(javascript_bundle=lambda: made.append("x") or "let a = '</script><!--';")
+    monkeypatch.setitem(sys.modules, "vl_convert", fake)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    vega.vega_script.cache_clear()
+    yield made
+    vega.vega_script.cache_clear()
+
+
+def test_the_script_is_bundled_once_and_a_half_written_copy_is_not_used(bundled, tmp_path):
+    first = vega.vega_script()
+    assert "</script" not in first
+    assert "<!--" not in first
+    vega.vega_script.cache_clear()
+    assert vega.vega_script() == first
+    assert len(bundled) == 1
+    (stored,) = (tmp_path / "cache" / "mainspring").iterdir()
+    stored.write_text(first[:10])
+    vega.vega_script.cache_clear()
+    assert vega.vega_script() == first
+    assert len(bundled) == 2
+    assert stored.read_text() == first
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(bundled, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert vega.vega_script().startswith("let a")
 
 
 def test_importing_the_report_loads_nothing_heavy():

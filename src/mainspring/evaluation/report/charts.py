@@ -336,12 +336,13 @@ def _over_time(
 
 def period_metric_chart(evaluation: Evaluation) -> Chart | None:
     """Return the objective's metric over the periods of the test part."""
-    if not evaluation.periods:
+    known = [period for period in evaluation.periods if math.isfinite(period.metric)]
+    if not known:
         return None
     metric = metric_title(evaluation.metric)
     rows = [{"start": p.start, "what": metric, "value": _finite(p.metric), "rows": p.rows} for p in evaluation.periods]
     pick = min if higher_is_better(evaluation) else max
-    worst = pick(evaluation.periods, key=lambda period: period.metric)
+    worst = pick(known, key=lambda period: period.metric)
     text = (
         f"The {metric} in each of {plural(len(rows), 'period')}: the worst began on {instant(worst.start)[:10]} "
         f"({number(worst.metric)})."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mainspring.evaluation.report import charts
@@ -229,7 +230,7 @@ def over_time(evaluation: Evaluation) -> Html:
     ]
     columns = ["From", "Rows", capital(metric_title(evaluation.metric)), "Predicted", "Observed"]
     behind = table("Quality by period", columns, rows, range(1, 5))
-    values = [p.metric for p in periods]
+    values = [p.metric for p in periods if math.isfinite(p.metric)]
     ranged = f"{metric_title(evaluation.metric)} ranged from {_range(min(values), max(values))}"
     lead = f"Over {plural(len(periods), 'period')} the {ranged}."
     return section("time", "Over time", metric.placed(behind), labels.placed(behind), lead=lead)

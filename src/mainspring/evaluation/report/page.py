@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +18,7 @@ from mainspring.evaluation.report.context import RunContext
 from mainspring.evaluation.report.vega import vega_script
 from mainspring.evaluation.report.wording import instant
 from mainspring.evaluation.results import Evaluation
+from mainspring.storage import write_atomically
 
 __all__ = ["report_page", "write_report"]
 
@@ -109,15 +108,8 @@ def report_page(evaluation: Evaluation, context: RunContext) -> str:
 
 
 def write_report(evaluation: Evaluation, context: RunContext, path: Path) -> None:
-    """Write the report to `path`, making its folder; a reader sees the old file or the whole new one, never a half."""
-    text = report_page(evaluation, context)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".html")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8", "replace"))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write the report to `path`; a reader sees the old file or the whole new one. The folder must exist.
+
+    Raises WorkspaceError (WORKSPACE_DISK_FULL, WORKSPACE_READ_ONLY).
+    """
+    write_atomically(path, report_page(evaluation, context).encode("utf-8", "replace"))

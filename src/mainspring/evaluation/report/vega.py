@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+
+from mainspring.errors import WorkspaceError
+from mainspring.storage import write_atomically
 
 __all__ = ["vega_script"]
 
@@ -44,13 +46,7 @@ def vega_script() -> str:
     # Nothing in a script element may look like its end.
     script = script.replace("</script", "<\\/script").replace("<!--", "<\\!--") + _END
     if stored is not None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, WorkspaceError):
             stored.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=stored.parent, suffix=".js")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(script)
-                os.replace(temporary, stored)
-            except OSError:
-                Path(temporary).unlink(missing_ok=True)
+            write_atomically(stored, script.encode("utf-8"))
     return script

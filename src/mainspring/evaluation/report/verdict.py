@@ -5,6 +5,7 @@ The page, the model card and the command line say the same because they all ask 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,7 +56,12 @@ def higher_is_better(evaluation: Evaluation) -> bool:
 def objective_figure(evaluation: Evaluation, of: Baseline | SliceResult | None = None) -> Interval | None:
     """Return the objective's metric of the model, a baseline or a slice; None when it was not computed."""
     judged = evaluation if of is None else of
-    return judged.payoff if evaluation.metric == "payoff" else judged.metrics.get(evaluation.metric)
+    return _finite(judged.payoff if evaluation.metric == "payoff" else judged.metrics.get(evaluation.metric))
+
+
+def _finite(figure: Interval | None) -> Interval | None:
+    """Return the estimate, or None when it is no number: what is unknown beats nothing and loses to nothing."""
+    return figure if figure is not None and math.isfinite(figure.value) else None
 
 
 def _less(first: Interval | None, second: Interval | None) -> Interval | None:
@@ -70,7 +76,7 @@ def advantage(evaluation: Evaluation, baseline: Baseline) -> Interval | None:
 
     The paired difference decides when it was computed; otherwise the two intervals do, which is stricter.
     """
-    difference = baseline.difference
+    difference = _finite(baseline.difference)
     if difference is None:
         difference = _less(objective_figure(evaluation), objective_figure(evaluation, baseline))
     if difference is None or higher_is_better(evaluation):
@@ -80,9 +86,7 @@ def advantage(evaluation: Evaluation, baseline: Baseline) -> Interval | None:
 
 def payoff_advantage(evaluation: Evaluation, baseline: Baseline) -> Interval | None:
     """Return by how much more the model is worth per decision than a baseline."""
-    if baseline.payoff_difference is not None:
-        return baseline.payoff_difference
-    return _less(evaluation.payoff, baseline.payoff)
+    return _finite(baseline.payoff_difference) or _less(_finite(evaluation.payoff), _finite(baseline.payoff))
 
 
 def worst_first(evaluation: Evaluation) -> list[SliceResult]:
@@ -97,7 +101,8 @@ def worst_first(evaluation: Evaluation) -> list[SliceResult]:
         figure = objective_figure(evaluation, result)
         if figure is None:
             return float("inf")
-        return sign * (figure.high if sign > 0 else figure.low)
+        end = figure.high if sign > 0 else figure.low
+        return sign * (end if math.isfinite(end) else figure.value)
 
     return sorted(evaluation.slices, key=kindest)
 
@@ -113,7 +118,7 @@ def _against_rivals(evaluation: Evaluation) -> tuple[str, Tone]:
     if not judged:
         return f"Whether the model is any good is unknown: no baseline was judged beside it in {metric}.", "warning"
     lost = [b.name for b, gain in judged if gain.value <= 0]
-    close = [b.name for b, gain in judged if gain.value > 0 >= gain.low]
+    close = [b.name for b, gain in judged if gain.value > 0 and not gain.low > 0]
     if lost:
         return f"The model does not beat {_listed(lost)} in {metric}.", "bad"
     all_of_them = f"all {len(judged)} baselines" if len(judged) > 1 else f"the one baseline, {judged[0][0].name},"
