@@ -40,10 +40,10 @@ def cases(draw: st.DrawFn, values: st.SearchStrategy[float] = MAGNITUDES) -> Cas
     order = draw(st.permutations(range(len(lower))))
     return (
         np.array(column, np.float64),
-        np.array(starts, np.int64),
-        np.array(lower, np.int64),
-        np.array(upper, np.int64),
-        np.array(order, np.int64),
+        np.array(starts, np.int32),
+        np.array(lower, np.int32),
+        np.array(upper, np.int32),
+        np.array(order, np.int32),
     )
 
 
@@ -163,7 +163,7 @@ def test_small_windows_survive_a_million_large_values() -> None:
     small[-5000:] = True
     values = np.where(small, rng.uniform(1e-3, 2e-3, n), rng.uniform(1e9, 2e9, n))
     upper = np.sort(rng.integers(50, n + 1, 2000))
-    lower, order = upper - 50, np.arange(len(upper))
+    lower, order = upper - 50, np.arange(len(upper), dtype=np.int32)
     lower, upper = np.append(lower, n - 50), np.append(upper, n)
     order = np.append(order, len(order))
     sums = total(values, np.array([0, n]), lower, upper, order)
