@@ -53,7 +53,7 @@ def revise(table: type[Table], stored: IcebergTable, facts: pl.DataFrame) -> Rev
         shared = [column.name for column in schema.columns if column.name in known]
         values = facts.select(*shared, *gained).unique(shared, keep="first", maintain_order=True)
         rows = rows.drop(gained).join(values, on=shared, how="left", nulls_equal=True, maintain_order="left")
-        rows = rows.select(dtypes)
+        rows = rows.select(*dtypes)
         _check_filled(table, rows, gained)
     sources = {column.name: column.source or column.name for column in schema.columns}
     checked = conform(table, rows.select(pl.col(name).alias(source) for name, source in sources.items()))

@@ -105,8 +105,9 @@ def too_small(reading: Reading) -> Breach | None:
     limit, size = reading.column.ge, _size(reading)
     if limit is None or size is None:
         return None
-    words = f"is below {limit:g}" if reading.column.of in NUMBERS else f"is shorter than {limit:g} characters"
-    return Breach(size < limit, "too_small", f"{reading.column.name} {words}.")
+    if reading.column.of in NUMBERS:
+        return Breach(size < limit, "too_small", f"{reading.column.name} is below {limit:g}.")
+    return Breach(size < limit, "too_short", f"{reading.column.name} is shorter than {limit:g} characters.")
 
 
 def too_large(reading: Reading) -> Breach | None:
@@ -114,8 +115,9 @@ def too_large(reading: Reading) -> Breach | None:
     limit, size = reading.column.le, _size(reading)
     if limit is None or size is None:
         return None
-    words = f"is above {limit:g}" if reading.column.of in NUMBERS else f"is longer than {limit:g} characters"
-    return Breach(size > limit, "too_large", f"{reading.column.name} {words}.")
+    if reading.column.of in NUMBERS:
+        return Breach(size > limit, "too_large", f"{reading.column.name} is above {limit:g}.")
+    return Breach(size > limit, "too_long", f"{reading.column.name} is longer than {limit:g} characters.")
 
 
 RULES: tuple[Rule, ...] = (
