@@ -1,0 +1,507 @@
+"""Build a system from its declaration: facts, features, a model, its judgement, a bundle and a report.
+
+One row's way: a line of the user's data passes its table's contract into the lake (facts), is read at a pinned snapshot and
+becomes part of every later decision that may know it (features), teaches a model once its label is known (training), tests
+it (evaluation), and is counted in the sketches and the card of the bundle that will answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import mainspring
+from mainspring.clock import Clock, format_instant
+from mainspring.declare import LightGBM, Payoff, System, encode, fingerprint
+from mainspring.declare.lint import Finding, lint, lint_history
+from mainspring.errors import BundleError, DeclarationError, MainspringError
+from mainspring.evaluation.baselines import competitors
+from mainspring.evaluation.card import model_card
+from mainspring.evaluation.judge import judge
+from mainspring.evaluation.report import FeatureFacts, RunContext, TableFacts, evaluation_json, write_report
+from mainspring.evaluation.results import Evaluation
+from mainspring.lake import Lake
+from mainspring.ledger import Artifact, Dataset, Ledger, Metric, Run, Stage
+from mainspring.ledger import Model as ModelRecord
+from mainspring.loop.facts import Facts, bring_in, describe
+from mainspring.loop.stages import Made, Progress, Stages
+from mainspring.loop.system_file import LoadedSystem
+from mainspring.model import Model
+from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
+from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
+from mainspring.storage import storage_errors, write_atomically
+from mainspring.training import LINEAR, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of, train
+from mainspring.training import dataset as datasets
+from mainspring.workspace import Workspace
+
+__all__ = ["Built", "build", "check_findings", "namespace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a run made. `notes` are the lint's warnings, paths are absolute."""
+
+    run: Run
+    system: System
+    evaluation: Evaluation
+    decisions: int
+    labelled: int
+    bundle: Path
+    report: Path
+    report_json: Path
+    notes: tuple[str, ...] = ()
+
+
+def namespace(system: System) -> str:
+    """The lake's namespace of a system."""
+    return system.name.replace("-", "_")
+
+
+def check_findings(findings: list[Finding]) -> list[Finding]:
+    """Return the findings that do not stop a run.
+
+    Raises DeclarationError (DECLARE_LINT) with every error among them.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise DeclarationError(
+            "DECLARE_LINT",
+            "\n".join(map(str, errors)) + "\n" + ("One error" if len(errors) == 1 else f"{len(errors)} errors"),
+            exists="in the declaration.",
+            fix="Mend what is named above; `mainspring check FILE` lists warnings too.",
+        )
+    return [finding for finding in findings if finding.severity == "warning"]
+
+
+def build(loaded: LoadedSystem, workspace: Workspace, *, clock: Clock, progress: Progress, kind: str = "run") -> Built:
+    """Run every stage, or take it from an earlier run where nothing that it depends on has changed.
+
+    Killed or interrupted at any time, the workspace stays whole: what was finished is used again, the run is shown as
+    interrupted. Raises MainspringError of any kind.
+    """
+    system = loaded.system
+    notes = [str(finding) for finding in check_findings(lint(system))]
+    with workspace.writing():
+        run = workspace.ledger.start_run(
+            system.name,
+            started_at=clock.now(),
+            declaration=system.fingerprint,
+            version=mainspring.__version__,
+            kind=kind,
+        )
+        stages = Stages(workspace.ledger, system.name, clock, progress)
+        try:
+            return _Build(loaded, workspace, clock, progress, run, stages, notes).all()
+        except MainspringError as error:
+            workspace.ledger.fail_run(
+                run.name,
+                ended_at=clock.now(),
+                code=error.code,
+                message=error.problem,
+                seconds=stages.seconds,
+                reused=stages.reused,
+            )
+            raise
+        except KeyboardInterrupt:
+            workspace.ledger.interrupt_run(run.name, ended_at=clock.now(), seconds=stages.seconds)
+            raise
+
+
+class _Build:
+    """One run while it is going on."""
+
+    def __init__(
+        self,
+        loaded: LoadedSystem,
+        workspace: Workspace,
+        clock: Clock,
+        progress: Progress,
+        run: Run,
+        stages: Stages,
+        notes: list[str],
+    ) -> None:
+        self.loaded, self.system, self.workspace = loaded, loaded.system, workspace
+        self.clock, self.progress, self.run, self.stages, self.notes = clock, progress, run, stages, notes
+        self.lake = Lake(workspace.catalog_properties(), namespace(self.system))
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.workspace.ledger
+
+    def all(self) -> Built:
+        facts = self.stages.run("facts", self.facts)
+        data_key = self.key(self.system.features_fingerprint, facts.snapshots)
+        data = self.stages.reuse(
+            "features", data_key, load=self.load_dataset, make=lambda: self.make_dataset(facts, data_key)
+        )
+        lesson = _Lesson(self.system, data)
+        model_key = self.key(data_key, self.recipe())
+        model = self.stages.reuse(
+            "training", model_key, load=self.load_model, make=lambda: self.make_model(lesson, model_key)
+        )
+        verdict_key = self.key(
+            model_key, *(encode(p) for p in (self.system.objective, self.system.checks, self.system.groups))
+        )
+        evaluation = self.stages.reuse(
+            "evaluation",
+            verdict_key,
+            load=self.load_evaluation,
+            make=lambda: self.make_evaluation(lesson, model, verdict_key),
+        )
+        bundle = self.stages.reuse(
+            "bundle",
+            self.key(verdict_key, self.system.fingerprint),
+            load=self.load_bundle,
+            make=lambda: self.make_bundle(facts, lesson, model, evaluation, verdict_key),
+        )
+        fingerprints = {"declaration": self.system.fingerprint, "dataset": data_key, "model": model_key}
+        report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, fingerprints))
+        self.record(facts, data, data_key, model_key, model, evaluation, bundle, report, document)
+        run = self.ledger.finish_run(
+            self.run.name, ended_at=self.clock.now(), seconds=self.stages.seconds, reused=self.stages.reused
+        )
+        return Built(
+            run=run,
+            system=self.system,
+            evaluation=evaluation,
+            decisions=data.decisions.height,
+            labelled=data.labelled,
+            bundle=bundle,
+            report=report,
+            report_json=document,
+            notes=tuple(self.notes),
+        )
+
+    @staticmethod
+    def key(*parts: Any) -> str:
+        """The fingerprint of a stage's inputs; the version of the code is one of them."""
+        return fingerprint([mainspring.__version__, *parts])
+
+    # -- facts -------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> Made[Facts]:
+        facts = bring_in(self.loaded, self.lake)
+        for finding in check_findings(lint_history(self.system, describe(self.system, facts.frames))):
+            self.warn(str(finding))
+        for each in facts.ingested:
+            if each.rejected:
+                reasons = "; ".join(f"{count:,} {reason}" for reason, count in each.reasons.items())
+                self.warn(
+                    f"{each.rejected:,} of {each.given:,} rows of {each.table} are in quarantine: {reasons} "
+                    f'See them: mainspring sql "select * from {each.table}_quarantine"'
+                )
+        changed = sum(each.accepted + each.withdrawn for each in facts.ingested)
+        return Made(facts, f"{facts.rows:,} rows in {len(facts.frames)} tables" if changed else "unchanged")
+
+    def warn(self, message: str) -> None:
+        self.notes.append(message)
+        self.progress.warn(message)
+
+    # -- features ----------------------------------------------------------------------------------------------------
+
+    def make_dataset(self, facts: Facts, key: str) -> Made[datasets.Dataset]:
+        data = datasets.assemble(self.system, facts.frames)
+        path = self.workspace.datasets / f"{self.system.name}-{key}.parquet"
+        datasets.write_dataset(data, path)
+        output = {"left_out": dict(data.left_out), "as_of": data.as_of}
+        return Made(data, _about(data), output, self.workspace.relative(path))
+
+    def load_dataset(self, stage: Stage) -> Made[datasets.Dataset] | None:
+        path = self.workspace.locate(stage.path or "")
+        if not path.is_file():
+            return None
+        data = datasets.read_dataset(path, left_out=stage.output["left_out"], as_of=stage.output["as_of"])
+        return Made(data, _about(data))
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def recipe(self) -> Any:
+        """Everything a model depends on besides its dataset."""
+        objective = self.system.objective
+        library = "lightgbm" if isinstance(self.system.model, LightGBM) else "scikit-learn"
+        loss = (objective.metric, objective.quantile, encode(objective.payoff))
+        return [encode(self.system.model), encode(self.system.training), loss, library, version(library)]
+
+    def make_model(self, lesson: _Lesson, key: str) -> Made[Model]:
+        trained = train(
+            self.system.model,
+            lesson.rows,
+            lesson.task,
+            self.system.training,
+            as_of=lesson.data.as_of,
+            threshold=lesson.threshold,
+            split=lesson.split,
+        )
+        lesson.trainer = trained.trainer
+        folder = self.workspace.cache / "models" / key
+        write_bundle(
+            folder,
+            trained.model,
+            system=self.system.name,
+            system_document={},
+            fingerprint=key,
+            reference=Reference((), ()),
+            card="",
+            created=self.clock.now(),
+        )
+        rows = len(lesson.split.refit if self.system.training.refit else lesson.split.train)
+        note = f"{rows:,} decisions, calibration {trained.model.calibration.method}"
+        return Made(trained.model, note, {"note": note}, self.workspace.relative(folder))
+
+    def load_model(self, stage: Stage) -> Made[Model] | None:
+        try:
+            return Made(load_bundle(self.workspace.locate(stage.path or "")).model, stage.output["note"])
+        except BundleError:  # a cache may be cleared away; what is gone is made again
+            return None
+
+    # -- evaluation --------------------------------------------------------------------------------------------------
+
+    def make_evaluation(self, lesson: _Lesson, model: Model, key: str) -> Made[Evaluation]:
+        baselines = competitors(self.system, lesson.data, lesson.y, lesson.split, lesson.prepared(), lesson.linear())
+        gains = getattr(model.predictor, "gain", None)
+        gain = dict(zip(model.schema.names, map(float, gains()), strict=True)) if gains is not None else None
+        evaluation = judge(
+            self.system,
+            lesson.data,
+            lesson.y,
+            lesson.split,
+            model,
+            baselines,
+            gain=gain,
+            seed=self.system.training.seed,
+        )
+        path = self.workspace.cache / f"evaluation-{key}.json"
+        write_atomically(path, evaluation_json(evaluation))
+        return Made(evaluation, _verdict(evaluation), path=self.workspace.relative(path))
+
+    def load_evaluation(self, stage: Stage) -> Made[Evaluation] | None:
+        try:
+            stored = self.workspace.locate(stage.path or "").read_bytes()
+            evaluation = msgspec.json.decode(stored, type=Evaluation)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return Made(evaluation, _verdict(evaluation))
+
+    # -- bundle and report -------------------------------------------------------------------------------------------
+
+    def make_bundle(self, facts: Facts, lesson: _Lesson, model: Model, evaluation: Evaluation, key: str) -> Made[Path]:
+        folder = self.workspace.bundles / f"{self.system.name}-{key[:10]}"
+        fitted_on = lesson.data.features[lesson.split.refit]
+        reference = Reference(
+            sketch_features(fitted_on, lesson.kinds),
+            sketch_prediction(model.predict(lesson.data.features[lesson.split.test]), model.classes),
+        )
+        context = self.context(facts, lesson.data, {"declaration": self.system.fingerprint})
+        write_bundle(
+            folder,
+            model,
+            system=self.system.name,
+            system_document=self.system.document,
+            fingerprint=self.system.fingerprint,
+            reference=reference,
+            card=model_card(evaluation, context),
+            created=self.clock.now(),
+            snapshots=facts.snapshots,
+            metadata={
+                "run": self.run.name,
+                "metrics": {name: found.value for name, found in evaluation.metrics.items()},
+            },
+        )
+        return Made(folder, folder.name, path=self.workspace.relative(folder))
+
+    def load_bundle(self, stage: Stage) -> Made[Path] | None:
+        folder = self.workspace.locate(stage.path or "")
+        try:
+            verify_bundle(folder)
+        except BundleError:
+            return None
+        return Made(folder, folder.name)
+
+    def make_report(
+        self, facts: Facts, data: datasets.Dataset, evaluation: Evaluation, fingerprints: Mapping[str, str]
+    ) -> Made[tuple[Path, Path]]:
+        page = self.workspace.reports / f"{self.run.name}.html"
+        document = page.with_suffix(".json")
+        with storage_errors(page):
+            write_report(evaluation, self.context(facts, data, fingerprints), page)
+        write_atomically(document, evaluation_json(evaluation))
+        return Made((page, document), page.name)
+
+    def context(self, facts: Facts, data: datasets.Dataset, fingerprints: Mapping[str, str]) -> RunContext:
+        """What the report and the card say besides what was found."""
+        system = self.system
+        rows = max(data.decisions.height, 1)
+        declaration = [
+            f"decide for each {system.decision.table.__name__} at {system.decision.time!r}"
+            if system.decision.every is None
+            else f"decide for each {system.decision.table.__name__} every {system.decision.every}",
+            f"label: {system.label.outcome!r} within {system.label.within}"
+            + (f", otherwise {system.label.otherwise!r}" if system.label.otherwise is not None else ""),
+            f"model: {system.model!r}",
+            f"training: {system.training!r}",
+        ]
+        return RunContext(
+            run=self.run.name,
+            generated=format_instant(self.clock.now()),
+            version=mainspring.__version__,
+            purpose=system.description,
+            declaration=declaration,
+            decisions={"made": data.decisions.height, "with a known label": data.labelled},
+            seconds=dict(self.stages.seconds),
+            tables=[
+                TableFacts(
+                    name=name,
+                    rows=frame.height,
+                    snapshot=str(facts.snapshots[name]),
+                    quarantined=facts.quarantined[name],
+                )
+                for name, frame in facts.frames.items()
+            ],
+            features=[
+                FeatureFacts(
+                    name=name,
+                    group=system.group_of(name),
+                    kind=str(expression.kind),
+                    expression=repr(expression),
+                    missing=data.features[name].null_count() / rows,
+                )
+                for name, expression in system.features.items()
+            ],
+            fingerprints=dict(fingerprints),
+            brief=list(system.brief.answers().items()) if system.brief is not None else [],
+        )
+
+    # -- ledger ------------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        facts: Facts,
+        data: datasets.Dataset,
+        data_key: str,
+        model_key: str,
+        model: Model,
+        evaluation: Evaluation,
+        bundle: Path,
+        report: Path,
+        document: Path,
+    ) -> None:
+        """Write the run's results into the ledger."""
+        name = self.run.name
+        self.ledger.record_dataset(
+            Dataset(
+                run=name,
+                fingerprint=data_key,
+                snapshots=dict(facts.snapshots),
+                decisions=data.decisions.height,
+                labelled=data.labelled,
+                features={feature: repr(expression) for feature, expression in self.system.features.items()},
+                path=self.workspace.relative(self.workspace.datasets / f"{self.system.name}-{data_key}.parquet"),
+            )
+        )
+        self.ledger.record_model(
+            ModelRecord(
+                run=name,
+                id=model_key,
+                dataset=data_key,
+                estimator=encode(self.system.model),
+                calibration=model.calibration.method,
+                threshold=model.threshold,
+                bundle=self.workspace.relative(bundle),
+            )
+        )
+        self.ledger.record_metrics(_metric_records(name, model_key, evaluation))
+        for kind, path in (
+            ("report", report),
+            ("json", document),
+            ("card", bundle / "card.md"),
+            ("bundle", bundle / "manifest.json"),
+        ):
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            place = path.parent if kind == "bundle" else path
+            self.ledger.record_artifact(
+                Artifact(run=name, kind=kind, path=self.workspace.relative(place), sha256=digest)
+            )
+
+
+class _Lesson:
+    """A dataset as training sees it: labels as numbers, the split, and the rows prepared for fitting, once they are needed."""
+
+    def __init__(self, system: System, data: datasets.Dataset) -> None:
+        self.system, self.data = system, data
+        self.kinds = {name: _feature_kind(expression.kind) for name, expression in system.features.items()}
+        kind = system.label.task
+        classes = tuple(data.labels["label"].drop_nulls().unique().sort()) if kind == "multiclass" else ()
+        self.task: Task = task_of(kind, system.objective, classes)
+        labels = data.labels["label"].to_numpy()
+        self.rows = Rows(
+            features=data.features,
+            kinds=self.kinds,
+            labels=labels,
+            decided_at=data.decided_at,
+            label_known_at=data.label_known_at,
+        )
+        self.y = encode_labels(labels, self.task)
+        options = system.training
+        self.split: Split = split_by_time(
+            data.decided_at,
+            data.label_known_at,
+            test=options.test,
+            calibrate=options.calibrate,
+            window=options.window,
+            as_of=data.as_of,
+        )
+        self.trainer: Trainer | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which to act: where acting starts to pay, or one half."""
+        payoff = self.system.objective.payoff
+        return payoff.threshold if isinstance(payoff, Payoff) else 0.5
+
+    def prepared(self) -> Trainer:
+        """The trainer of the declared model."""
+        if self.trainer is None:
+            self.trainer = Trainer(self.system.model, self.rows, self.y, self.split, self.task, self.system.training)
+        return self.trainer
+
+    def linear(self) -> Trainer:
+        """The trainer of the linear baseline."""
+        return Trainer(LINEAR, self.rows, self.y, self.split, self.task, self.system.training)
+
+
+def _feature_kind(kind: Any) -> str:
+    """The kind of a feature's values as a model knows it."""
+    return {"key": "category", "span": "float", "time": "float"}.get(str(kind), str(kind))
+
+
+def _about(data: datasets.Dataset) -> str:
+    return f"{data.decisions.height:,} decisions, {data.features.width} features, {data.labelled:,} labels"
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    figure = evaluation.metrics.get(evaluation.metric)
+    return f"{evaluation.metric} {figure.value:.4f}" if figure is not None else f"{evaluation.metric} unknown"
+
+
+def _metric_records(run: str, model: str, evaluation: Evaluation) -> list[Metric]:
+    """All figures of an evaluation as the ledger keeps them."""
+
+    def of(scope: str, figures: Mapping[str, Any], payoff: Any) -> list[Metric]:
+        everything = {**figures, **({"payoff": payoff} if payoff is not None else {})}
+        return [
+            Metric(run=run, model=model, scope=scope, name=name, value=f.value, low=f.low, high=f.high)
+            for name, f in everything.items()
+        ]
+
+    records = of("test", evaluation.metrics, evaluation.payoff)
+    for baseline in evaluation.baselines:
+        records += of(f"baseline:{baseline.name}", baseline.metrics, baseline.payoff)
+    for each in evaluation.slices:
+        records += of(f"slice:{each.column}={each.value}", each.metrics, each.payoff)
+    return records
