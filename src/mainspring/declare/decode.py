@@ -15,7 +15,7 @@ from mainspring.declare.column import Column
 from mainspring.declare.system import System
 from mainspring.declare.table import Table, class_name, make_table
 from mainspring.declare.value import Declared, StoredObject, registered
-from mainspring.errors import BundleError, Origin
+from mainspring.errors import BundleError, DeclarationError, Origin
 
 __all__ = ["decode", "decode_system"]
 
@@ -28,10 +28,13 @@ def decode_system(document: Mapping[str, Any]) -> System:
     Raises BundleError (BUNDLE_FORMAT) when the document names something this version of Mainspring does not know.
     """
     tables: dict[str, type[Table]] = {}
-    for schema in _entry(document, "tables"):
-        table = _table(schema)
-        tables[table.__schema__.name] = table
-    system = decode(_entry(document, "system"), tables)
+    try:
+        for schema in _entry(document, "tables"):
+            table = _table(schema)
+            tables[table.__schema__.name] = table
+        system = decode(_entry(document, "system"), tables)
+    except DeclarationError as error:
+        raise _unreadable(error.problem.rstrip(".")) from error
     if not isinstance(system, System):
         raise _unreadable(f"it holds {system!r} where a system should be")
     return system

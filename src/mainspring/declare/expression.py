@@ -533,10 +533,9 @@ class Window(Aggregate):
 
     def __repr__(self) -> str:
         row: Expression | str = self.row
-        table = self.table
-        rows_counted = self.statistic == "count" and getattr(self.row, "is_known_at", False)
-        if rows_counted and table is not None and table.__schema__.column("count") is None:
-            row = table.__name__
+        if self.statistic == "count" and getattr(self.row, "is_known_at", False):
+            table = self.row.table  # type: ignore[attr-defined]
+            row = table.__name__ if table.__schema__.column("count") is None else row
         return self._show(row, self.statistic, f"over={self.over!r}")
 
 
@@ -544,13 +543,9 @@ def key_pairs(by: Any, origin: Origin | None) -> tuple[tuple[str, str], ...]:
     """Turn any form of `by` into pairs (column of the fact table, column of the decision's row)."""
     if isinstance(by, Mapping):
         return tuple((_column_name(theirs, origin), _column_name(ours, origin)) for theirs, ours in by.items())
-    if isinstance(by, str | Expression):
-        by = (by,)
-    pairs = []
-    for item in by:
-        pair = tuple(item) if isinstance(item, tuple | list) else (item, item)
-        pairs.append((_column_name(pair[0], origin), _column_name(pair[1], origin)))
-    return tuple(pairs)
+    items = by if isinstance(by, tuple | list) else (by,)
+    pairs = (item if isinstance(item, tuple | list) and len(item) == 2 else (item, item) for item in items)
+    return tuple((_column_name(theirs, origin), _column_name(ours, origin)) for theirs, ours in pairs)
 
 
 def _column_name(value: Any, origin: Origin | None) -> str:

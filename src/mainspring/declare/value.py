@@ -100,6 +100,8 @@ def content_fields(value: Declared) -> list[Field[Any]]:
 
 def _is_default(f: Field[Any], value: Any) -> bool:
     default = f.default_factory() if f.default_factory is not MISSING else f.default
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value) is type(default) and value == default
     alike = isinstance(default, Mapping) if isinstance(value, Mapping) else type(value) is type(default)
     return alike and _text(value) == _text(default)
 

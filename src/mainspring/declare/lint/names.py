@@ -52,18 +52,17 @@ def _keys(system: System) -> Iterator[tuple[str, type[Table], str, str, Origin |
 def unknown_key(system: System) -> Iterator[Problem]:
     decision = system.decision.table
     for name, table, theirs, ours, origin in _keys(system):
+        misspelt = theirs == ours and table.__schema__.column(theirs) is None
         for side, column in ((table, theirs), (decision, ours)):
-            if side.__schema__.column(column) is None:
+            if side.__schema__.column(column) is None and not (misspelt and side is decision):
                 meant = suggested(column, [c.name for c in side.__schema__.columns])
-                mapping = f"by={{{(meant or column if side is table else theirs)!r}: "
-                mapping += f"{(meant or '...' if side is decision else ours)!r}}}"
+                mapping = {meant or "...": ours} if side is table else {theirs: meant or "..."}
                 yield Problem(
                     f"{name} finds rows of {table.__name__} by {column!r}, which {side.__name__} does not have.",
-                    f"Write by={meant!r} if both tables have it." if theirs == ours and meant and side is table
-                    else f"Name the column on both sides: {mapping}.",
+                    f"Write by={meant!r}." if misspelt and meant else f"Name the column on both sides: by={mapping!r}.",
                     columns_of(side),
                     origin,
-                )  # fmt: skip
+                )
 
 
 @rule("key-kinds", "error", "The two columns that `by` pairs hold values that can never be equal.")

@@ -25,7 +25,7 @@ def rollout_order(system: System) -> Iterator[Problem]:
             )
         if isinstance(stage, Shadow) and i > 0:
             yield Problem(
-                f"ms.Shadow comes after {type(stages[i - 1]).__name__}, and the candidate answers there already.",
+                f"A shadow stage comes after {type(stages[i - 1]).__name__}, where the candidate answers already.",
                 "Put ms.Shadow first.",
                 origin=stage.origin,
             )

@@ -1,0 +1,13 @@
+from timetable import PARTS, Departure, Flight
+
+import mainspring as ms
+
+system = ms.System(**{
+    **PARTS,
+    "objective": ms.Objective(
+        guards=[
+            ms.Guard("ece", at_most=0.1, where=Flight.origin),
+            ms.Guard("ece", at_most=0.1, where=Departure.dep_delay > 5),
+        ]
+    ),
+})  # fmt: skip

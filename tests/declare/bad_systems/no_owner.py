@@ -1,0 +1,8 @@
+from timetable import PARTS
+
+import mainspring as ms
+
+system = ms.System(**{
+    **PARTS,
+    "alerts": ms.Alerts(owners={"quality": " "}),
+})  # fmt: skip
