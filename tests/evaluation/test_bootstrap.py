@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainspring.evaluation.bootstrap import FEWEST_DAYS, intervals, paired_difference, resample
+from mainspring.evaluation.bootstrap import FEWEST_DAYS, interval_of, intervals, paired_difference, resample
 from mainspring.evaluation.metric import METRICS, equal_mass_bins, metrics_for
 from mainspring.evaluation.reweighting import totals
 
@@ -80,6 +80,16 @@ def test_one_class_has_no_auc_and_no_rows_have_nothing() -> None:
     assert intervals(metrics_for("binary"), none, none, none.astype(int), payoff=none) == {}
 
 
+def test_an_interval_is_stretched_to_its_value_and_drops_what_is_undefined() -> None:
+    replicates = np.array([1.0, np.nan, 2.0])
+    below, above = interval_of(0.5, replicates), interval_of(3.0, replicates)
+    assert below is not None
+    assert above is not None
+    assert (below.low, above.high) == (0.5, 3.0)
+    assert interval_of(np.nan, replicates) is None
+    assert interval_of(1.0, replicates[1:2]) is None
+
+
 def test_few_days_are_said_and_rows_drawn() -> None:
     few, many = resample(np.arange(90) % 9), resample(np.arange(90) % 10)
     assert (few.unit, many.unit, many.note) == ("row", "day", None)
@@ -117,12 +127,15 @@ def test_a_calibrated_model_may_have_no_calibration_error() -> None:
 
 def test_a_pair_is_judged_on_the_same_days() -> None:
     y, p, day = rows(0, 3000, 40)
-    worse = np.clip(p + 0.02, 0.0, 1.0)
+    worse = np.clip(p + 0.1, 0.0, 1.0)
     metrics = [METRICS["brier"], METRICS["auc"]]
     found = paired_difference(metrics, y, worse, p, day, payoff=(y - worse, y - p))
     apart = intervals(metrics, y, p, day)
     assert found["brier"].value == pytest.approx(METRICS["brier"](y, worse) - METRICS["brier"](y, p))
-    assert found["brier"].high - found["brier"].low < (apart["brier"].high - apart["brier"].low) / 3
+    drawn = resample(day)
+    of_worse, of_p = (METRICS["brier"].reweighted(y, each, None, drawn.block, drawn.counts) for each in (worse, p))
+    assert (found["brier"].low, found["brier"].high) == tuple(np.quantile(of_worse - of_p, [0.025, 0.975]))
+    assert found["brier"].high - found["brier"].low < (apart["brier"].high - apart["brier"].low) / 2
     assert found["payoff"].high < 0
     same = paired_difference(metrics_for("binary"), y, p, p, day)
     assert all((found.low, found.value, found.high) == (0, 0, 0) for found in same.values())

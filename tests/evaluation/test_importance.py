@@ -73,6 +73,9 @@ def test_the_sample_is_bounded_and_seeded_and_one_class_has_no_auc() -> None:
     first = permutation_importance(frame, y, count, METRICS["auc"], days, at_most_rows=100, repeats=2)
     assert rows == [100, 200, 200, 200]
     assert first == permutation_importance(frame, y, predict, METRICS["auc"], days, at_most_rows=100, repeats=2)
+    assert first[0].feature == "strong"
+    assert first[0].permutation is not None
+    assert first[0].permutation.value > 0.2  # labels stay with their rows
     none = permutation_importance(frame, np.zeros(500), predict, METRICS["auc"], days)
     assert all(item.permutation is None for item in none)
     empty = permutation_importance(frame.clear(), y[:0], predict, METRICS["auc"], days[:0])

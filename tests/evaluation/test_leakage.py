@@ -69,6 +69,17 @@ def test_a_number_alone_has_its_auc_and_memory_is_no_quality(binary: tuple[pl.Da
     assert figures["constant"] == 0.5
 
 
+def test_rare_values_do_not_drown_the_frequent_ones_of_a_category() -> None:
+    random = np.random.default_rng(0)
+    rate = np.repeat([0.1, 0.35, 0.6], N)
+    value = np.concatenate([["cold"] * N, [f"tail{i}" for i in random.integers(0, N, N)], ["hot"] * N])
+    mixed = random.permutation(3 * N)
+    y = (random.random(3 * N) < rate).astype(float)
+    known = roc_auc_score(y, rate)  # of the true rates
+    figure = single_feature_figures(pl.DataFrame({"c": value[mixed]}), y[mixed], "binary")["c"]
+    assert known - 0.02 < figure < known + 0.02
+
+
 def test_numbers_and_classes_have_leaks_too() -> None:
     random = np.random.default_rng(0)
     y = random.normal(size=1000)
@@ -100,6 +111,10 @@ def test_facts_near_the_label_are_named() -> None:
     assert [(f.subject, f.severity) for f in found] == [("late", "error"), ("near", "error")]
     found = known_close_to_label(decided, soon, {"now": decided, "far": far})
     assert [(f.subject, f.severity, f.figure) for f in found] == [("label", "note", 0.03), ("now", "warning", 0.03)]
+    seldom = never.copy()
+    seldom[:10] = decided[:10]
+    found = known_close_to_label(decided, soon, {"seldom": seldom})  # judged among the decisions that have a fact
+    assert [(f.subject, f.figure) for f in found] == [("label", 0.03), ("seldom", 1.0)]
     found = known_close_to_label(decided, decided + MINUTE)
     assert [(f.subject, f.severity) for f in found] == [("label", "warning")]
 

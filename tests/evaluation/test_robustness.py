@@ -14,7 +14,7 @@ from mainspring.evaluation.robustness import run_checks
 FRAME = pl.DataFrame(
     {
         "wind": [float(i % 40) for i in range(400)],
-        "hour": [i % 24 for i in range(400)],
+        "hour": [i % 24 - 12 for i in range(400)],
         "carrier": ["US", "VX"] * 200,
         "sparse": [None, 1.0] * 200,
         "gone": pl.Series([None] * 400, dtype=pl.Float64),

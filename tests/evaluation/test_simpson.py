@@ -128,6 +128,24 @@ def test_a_planted_reversal_is_found_over_all_its_strata(seed: int, strata: int,
     check_is_reversal(rows, rows["y"].cast(pl.Float64).to_numpy(), best)
 
 
+def test_the_largest_set_of_strata_is_reported_when_not_all_of_them_reverse() -> None:
+    table = {}
+    for s, (rate, share) in enumerate(zip((0.1, 0.4, 0.7), (0.9, 0.5, 0.1), strict=True)):
+        a, b = int(20_000 * share), int(20_000 * (1 - share))
+        table |= {("a", f"s{s}"): (round(a * (rate + 0.05)), a), ("b", f"s{s}"): (round(b * rate), b)}
+    table |= {("a", "heavy"): (47_500, 50_000), ("b", "heavy"): (900, 1_000)}  # with it a is worse over all as well
+    frame, y = rows_of(table)
+    found = reversals(frame, y, columns=["group", "stratum"])
+    assert [(r.first, {s.value for s in r.strata}) for r in found if r.column == "group"] == [("a", {"s0", "s1", "s2"})]
+
+
+def test_a_pair_of_values_is_reported_once_though_other_strata_reverse_it_the_other_way() -> None:
+    large = {cell: (20 * hits, 20 * rows) for cell, (hits, rows) in STONES.items()}
+    other = {"open": "puncture", "puncture": "open"}
+    frame, y = rows_of(large | {(other[g], f"{s} later"): counts for (g, s), counts in large.items()})
+    assert len([r for r in reversals(frame, y) if r.column == "group"]) == 1
+
+
 def test_chance_seldom_makes_a_reversal() -> None:
     random, found = np.random.default_rng(0), 0
     for _ in range(20):
