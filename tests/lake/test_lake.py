@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 import mainspring as ms
 from mainspring.declare import make_table
-from mainspring.errors import ContractError
+from mainspring.errors import ContractError, WorkspaceError
 from mainspring.lake import Lake, iceberg
 from tests.lake.conftest import properties
 
@@ -323,3 +323,27 @@ def test_a_lake_of_nothing(lake: Lake) -> None:
     assert len(lake.quarantine(Departure)) == 0
     assert counts(lake.ingest(Departure, departures())) == (0, 0, 0)
     assert lake.tables() == []
+
+
+@pytest.mark.parametrize("damage", ["delete", "overwrite"])
+def test_a_damaged_file_is_told_in_words(lake: Lake, tmp_path: Path, damage: str) -> None:
+    lake.ingest(Departure, departures(("a", 1.0, 1)))
+    (file,) = (tmp_path / "lake").rglob("*.parquet")
+    file.unlink() if damage == "delete" else file.write_bytes(b"rubbish" * 500)
+    with pytest.raises(WorkspaceError, match="facts of departure") as caught:
+        lake.read(Departure)
+    assert caught.value.code == "WORKSPACE_BROKEN"
+
+
+def test_a_snapshot_that_is_none_is_told_in_words(lake: Lake) -> None:
+    lake.ingest(Departure, departures(("a", 1.0, 1)))
+    with pytest.raises(WorkspaceError, match="no snapshot 7"):
+        lake.read(Departure, 7)
+
+
+def test_a_batch_seen_before_is_compared_again_after_a_revision(lake: Lake) -> None:
+    loose, strict = table(id=ms.Key(), price=ms.Float()), table(id=ms.Key(), price=ms.Float(ge=0))
+    lake.ingest(loose, SALES)
+    lake.ingest(strict, SALES)
+    assert counts(lake.ingest(loose, SALES)) == (1, 1, 0)
+    assert counts(lake.ingest(loose, SALES)) == (0, 2, 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mainspring.declare import TableSchema
-from mainspring.errors import ContractError
+from mainspring.errors import ContractError, WorkspaceError
 from mainspring.lake.parsing import DTYPES, TIME
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARRIVED_AT",
+    "BATCH",
     "CONTRACT",
     "DTYPE_BY_TYPE",
     "KNOWN_AT",
@@ -41,8 +42,9 @@ __all__ = [
 ]
 
 SEQ, ARRIVED_AT, VISIBLE_AT = "_seq", "_arrived_at", "_visible_at"
-# Properties of a table: the declaration its rows were checked against, the next place in the order of ingestion, and what
-# SQL must know of the declaration to say when a row is visible.
+# Properties of a table: the declaration its rows were checked against, the next place in the order of ingestion, the digest
+# of the batch last stored, whose facts are all there, and what SQL must know to say when a row is visible.
+BATCH = "mainspring.batch"
 CONTRACT, NEXT_SEQ, KNOWN_AT, LAG = (
     "mainspring.contract",
     "mainspring.next-seq",
@@ -88,6 +90,8 @@ def load(catalog: Catalog, identifier: tuple[str, str]) -> IcebergTable | None:
         return catalog.load_table(identifier)
     except NoSuchTableError:
         return None
+    except FileNotFoundError as error:
+        raise _broken(identifier[1], error) from error
 
 
 def rows(
@@ -99,11 +103,16 @@ def rows(
 ) -> pl.DataFrame:
     """Read the columns of a table as of a snapshot (None: the newest), in no particular order; a column it lacks is missing.
 
-    Raises ContractError (CONTRACT_TYPE) for a column that is stored as another kind.
+    Raises ContractError (CONTRACT_TYPE) for a column that is stored as another kind, WorkspaceError (WORKSPACE_BROKEN) when
+    a file of the table is gone or damaged, or there is no such snapshot.
     """
+    import pyarrow
+
     empty = pl.DataFrame(schema=dtypes)
     if table is None or snapshot_id == NO_SNAPSHOT or table.current_snapshot() is None:
         return empty
+    if snapshot_id is not None and table.snapshot_by_id(snapshot_id) is None:
+        raise _broken(table.name()[-1], f"it has no snapshot {snapshot_id}")
     stored = stored_columns(table, snapshot_id)
     for name, dtype in dtypes.items():
         if name in stored and stored[name] != str(_iceberg_type(dtype)):
@@ -114,7 +123,10 @@ def rows(
             )
     present = tuple(name for name in dtypes if name in stored)
     filters: dict[str, Any] = {} if where is None else {"row_filter": where}
-    arrow = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters).to_arrow()
+    try:
+        arrow = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters).to_arrow()
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise _broken(table.name()[-1], error) from error
     frame = pl.DataFrame(pl.from_arrow(arrow))
     return frame.select(
         pl.col(name).cast(dtype) if name in stored else pl.lit(None, dtype).alias(name)
@@ -165,6 +177,14 @@ def known_between(column: str, *, low: int | None = None, high: int) -> BooleanE
 
     until = LessThanOrEqual(column, high)
     return until if low is None else And(GreaterThanOrEqual(column, low), until)
+
+
+def _broken(name: str, why: object) -> WorkspaceError:
+    return WorkspaceError(
+        "WORKSPACE_BROKEN",
+        f"The stored facts of {name} cannot be read: {why}.",
+        fix="Restore the lake from a copy, or ingest the history into another workspace.",
+    )
 
 
 def _iceberg_type(dtype: pl.DataType) -> Any:

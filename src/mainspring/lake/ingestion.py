@@ -18,6 +18,7 @@ from mainspring.lake import iceberg
 from mainspring.lake.contract import REJECTED, ROW, Conformed, conform
 from mainspring.lake.iceberg import (
     ARRIVED_AT,
+    BATCH,
     CONTRACT,
     KNOWN_AT,
     LAG,
@@ -27,7 +28,7 @@ from mainspring.lake.iceberg import (
     QUARANTINE_SUFFIX,
     SEQ,
 )
-from mainspring.lake.identity import Sifted, identity, sift
+from mainspring.lake.identity import Sifted, batch_digest, identity, sift
 from mainspring.lake.parsing import TIME
 from mainspring.lake.quarantine import rejected_rows
 from mainspring.lake.revision import Revision, revise
@@ -90,24 +91,27 @@ def _attempt(
     conformed: Conformed,
     arrived_at: int | None,
 ) -> Ingested | None:
-    schema = table.__schema__
+    schema, facts = table.__schema__, conformed.facts
     stored = iceberg.load(catalog, identifier)
+    digest = batch_digest(facts)
     revision = None
     if stored is None or stored.current_snapshot() is None:
-        held = pl.DataFrame(schema=iceberg.dtypes_of(schema))
-    elif _settled(stored, schema):
-        held = _rows_at_the_times_of(stored, schema, conformed.facts)
+        sifted = _sift(schema, facts, pl.DataFrame(schema=iceberg.dtypes_of(schema)))
+    elif not _settled(stored, schema):
+        revision = revise(table, stored, facts)
+        sifted = _sift(schema, facts, revision.rows)
+    elif stored.properties.get(BATCH) == digest:
+        sifted = Sifted(facts.clear(), len(facts), facts.clear())
     else:
-        revision = revise(table, stored, conformed.facts)
-        held = revision.rows
-    sifted = sift(conformed.facts, held, [c.name for c in schema.columns], identity(schema))
+        sifted = _sift(schema, facts, _rows_at_the_times_of(stored, schema, facts))
     _check_static(table, sifted, len(frame))
     rejected = pl.concat([conformed.rejected, _contradictions(schema, sifted.conflicts)])
     quarantined = rejected_rows(frame, rejected)
     if revision is not None:
         quarantined = pl.concat([quarantined, revision.withdrawn])
     _quarantine(catalog, identifier, quarantined)
-    snapshot_id = _store(catalog, identifier, stored, schema, sifted.fresh, revision, arrived_at)
+    batch = "" if len(sifted.conflicts) else digest
+    snapshot_id = _store(catalog, identifier, stored, schema, sifted.fresh, batch, revision, arrived_at)
     if snapshot_id is None:
         return None
     counts = rejected["sentence"].value_counts(sort=True)
@@ -122,6 +126,10 @@ def _attempt(
         ignored=conformed.ignored,
         withdrawn=0 if revision is None else len(revision.withdrawn),
     )
+
+
+def _sift(schema: TableSchema, facts: pl.DataFrame, held: pl.DataFrame) -> Sifted:
+    return sift(facts, held, [column.name for column in schema.columns], identity(schema))
 
 
 def _settled(stored: IcebergTable, schema: TableSchema) -> bool:
@@ -185,6 +193,7 @@ def _store(
     stored: IcebergTable | None,
     schema: TableSchema,
     fresh: pl.DataFrame,
+    batch: str,
     revision: Revision | None,
     arrived_at: int | None,
 ) -> int | None:
@@ -200,6 +209,7 @@ def _store(
     append = None
     replace = revision is not None and revision.changed
     if len(fresh) or replace:
+        properties[BATCH] = batch
         properties[NEXT_SEQ] = str(next_seq + len(fresh))
         append = fresh.drop(ROW).with_columns(
             pl.lit(arrived_at, pl.Int64).cast(TIME).alias(ARRIVED_AT),
