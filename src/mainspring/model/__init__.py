@@ -3,19 +3,15 @@ and the bundle that holds them all with a checksum of every file. Nothing here c
 models before a model that needs it is used.
 """
 
+from mainspring.model.bundle import Bundle, Manifest, load_bundle, verify_bundle, write_bundle
 from mainspring.model.calibration import Calibration, Identity, Isotonic, Sigmoid
 from mainspring.model.encoding import LinearEncoder
 from mainspring.model.model import Model, Predictor
 from mainspring.model.schema import Feature, FeatureSchema
+from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
 
 __all__ = [
-    "Calibration",
-    "Feature",
-    "FeatureSchema",
-    "Identity",
-    "Isotonic",
-    "LinearEncoder",
-    "Model",
-    "Predictor",
-    "Sigmoid",
-]
+    "Bundle", "Calibration", "Feature", "FeatureSchema", "Identity", "Isotonic", "LinearEncoder", "Manifest", "Model",
+    "Predictor", "Reference", "Sigmoid", "load_bundle", "sketch_features", "sketch_prediction", "verify_bundle",
+    "write_bundle",
+]  # fmt: skip
