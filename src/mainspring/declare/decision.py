@@ -22,9 +22,9 @@ def _time_of(table: type[Table]) -> str:
 class Decision(Declared):
     """When a prediction is needed.
 
-    Row-driven: `Decision(Flight, at=Flight.sched_dep - "2h")` decides once for each key of the table, at the time its row
-    says. The row must be known by then; of several versions of a row the newest that is known at its own decision time
-    counts. A row that is known too late takes no part and is counted.
+    Row-driven: `Decision(Flight, at=Flight.sched_dep - "2h")` decides for each row of the table, at the time it says. The
+    row must be known by then, and must not have been replaced: when a newer row with the same key is known by then, that one
+    decides, at its own time. A row that takes no part is counted.
 
     On a schedule: `Decision(Station, every="1h", offset="5m")` decides for each key of the table at every instant
     epoch + offset + n * every, from the moment its first row is known to the end of the history, with the values of its

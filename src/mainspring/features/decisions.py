@@ -34,11 +34,14 @@ def find_decisions(decision: Decision, facts: pl.DataFrame, *, start: int, until
 
 
 def _for_rows(decision: Decision, facts: pl.DataFrame, keys: list[str], until: int) -> Decisions:
-    rows = facts.with_columns(row_expression(decision.time).alias("_at"))
+    """A row decides unless it is not known by then, or a newer row of its key is."""
+    newer = pl.col("_visible_at").shift(-1).over(keys) if keys else pl.lit(None, INSTANT)
+    rows = facts.with_columns(row_expression(decision.time).alias("_at"), newer.alias("_newer"))
     reasons = (
         ("decision time missing", pl.col("_at").is_null()),
         ("after the end of the history", pl.col("_at") > pl.lit(until).cast(INSTANT)),
         ("row not known in time", pl.col("_visible_at") > pl.col("_at")),
+        ("superseded by a newer row", pl.col("_newer") <= pl.col("_at")),
     )
     left_out = {}
     for reason, condition in reasons:
@@ -46,10 +49,7 @@ def _for_rows(decision: Decision, facts: pl.DataFrame, keys: list[str], until: i
         if kept.height < rows.height:
             left_out[reason] = rows.height - kept.height
         rows = kept
-    newest = rows.unique(keys, keep="last", maintain_order=True) if keys else rows
-    if newest.height < rows.height:
-        left_out["superseded by a newer row"] = rows.height - newest.height
-    return Decisions(newest.sort("_at", "_seq", maintain_order=True), left_out)
+    return Decisions(rows.drop("_newer").sort("_at", "_seq", maintain_order=True), left_out)
 
 
 def _on_schedule(decision: Decision, facts: pl.DataFrame, keys: list[str], start: int, until: int) -> Decisions:
