@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import subprocess
@@ -103,7 +104,7 @@ def test_addresses_are_configuration(tmp_path: Path) -> None:
     local = Workspace.open(tmp_path)
     assert local.catalog_properties() == {
         "uri": f"sqlite:///{tmp_path}/catalog.db",
-        "warehouse": f"file://{tmp_path}/lake",
+        "warehouse": f"{tmp_path}/lake",
     }
     assert local.ledger_url == f"sqlite:///{tmp_path}/ledger.db"
     (tmp_path / "workspace.toml").write_text(
@@ -155,6 +156,20 @@ def test_a_folder_without_permission_is_said(tmp_path: Path) -> None:
             Workspace.open(tmp_path)
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_workspace_that_can_no_longer_be_written_is_said_on_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace.open(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(WorkspaceError, match="WORKSPACE_READ_ONLY"):
+        Workspace.open(tmp_path)
+    assert Workspace.open(tmp_path, create=False) == workspace
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a file system that even the superuser cannot write")

@@ -107,7 +107,7 @@ class Workspace:
         catalog = dict(settings.get("catalog", {}))
         catalog["uri"] = catalog_uri or catalog.get("uri") or f"sqlite:///{root / 'catalog.db'}"
         if not catalog["uri"].startswith("http"):  # a REST catalog knows its own warehouse
-            catalog.setdefault("warehouse", f"file://{root / 'lake'}")
+            catalog.setdefault("warehouse", str(root / "lake"))  # as file://… a folder called "a#1" would be lost
         url = ledger_url or settings.get("ledger", {}).get("url") or f"sqlite:///{root / 'ledger.db'}"
         return cls(root=root, id=manifest.id, ledger_url=url, _catalog=catalog)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -64,17 +65,25 @@ def test_two_processes_that_begin_together_never_share_a_name(tmp_path: Path) ->
 
 
 def test_threads_may_share_a_ledger(ledger: Ledger) -> None:
-    names: list[str] = []
+    def start(at: int) -> str:
+        return ledger.start_run("flights", started_at=at, declaration="d", version="0").name
 
-    def run_some() -> None:
-        names.extend(ledger.start_run("flights", started_at=0, declaration="d", version="0").name for _ in range(3))
-
-    threads = [threading.Thread(target=run_some) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(start, range(12)))
     assert len(set(names)) == 12
+
+
+def test_many_may_be_the_first_to_open_a_ledger(tmp_path: Path) -> None:
+    for attempt in range(5):
+        ready = threading.Barrier(4)
+        ledgers = [Ledger(f"sqlite:///{tmp_path / str(attempt)}") for _ in range(4)]
+
+        def first_use(ledger: Ledger, ready: threading.Barrier = ready) -> list[Run]:
+            ready.wait()
+            return ledger.runs()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(first_use, ledgers)) == [[]] * 4
 
 
 def test_readers_see_the_last_whole_state_while_another_writes(
@@ -82,7 +91,7 @@ def test_readers_see_the_last_whole_state_while_another_writes(
 ) -> None:
     write_run()
     with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN EXCLUSIVE")  # with a write-ahead log even this one leaves readers alone
         other.execute("DELETE FROM metrics")
         assert len(ledger.metrics("flights-1")) == 3
         other.execute("ROLLBACK")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,23 +77,9 @@ class Database:
         with self._lock:
             if self._ready is None:
                 engine = _connectable(self._url)
-                with self._preparing():
-                    _bring_up_to_date(engine, self.place)
+                _bring_up_to_date(engine, self.place)
                 self._ready = engine
             return self._ready
-
-    @contextlib.contextmanager
-    def _preparing(self) -> Iterator[None]:
-        """Let one process at a time make the database: SQLite does not queue those who switch on its write-ahead log."""
-        if self._file is None:
-            yield
-            return
-        folder = os.open(self._file.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
 
 def _parse(url: str) -> URL:
@@ -129,7 +113,6 @@ def _connectable(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver would begin only before the first write: `_begin_sqlite` does it
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")  # a finished run is worth the milliseconds of one flush
