@@ -83,7 +83,13 @@ class TreeFitter:
             data = self._binned if rows is None else self._binned.subset(rows).construct()
             data.set_label(y)
             data.set_weight(weights)
-            booster = load_lightgbm().train(parameters, data, num_boost_round=rounds)
+            booster = load_lightgbm().train(parameters, data, num_boost_round=rounds, keep_training_booster=True)
+            for _ in range(4 * rounds if without else 0):
+                # A tree whose sample of features holds none that it may use is dropped: such a round is repeated, since
+                # a model without some features would otherwise also be one of fewer trees.
+                if booster.num_trees() >= rounds * booster.num_model_per_iteration():
+                    break
+                booster.update()
             return TreePredictor(_without_machine(booster.model_to_string()), self.schema)
 
 
