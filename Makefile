@@ -1,0 +1,54 @@
+# Mainspring: one declaration becomes a machine-learning system that runs, and stays right.
+# `make` lists what can be made. Everything happens in .venv, which is made on first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench bench-features bench-import bench-busy clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/demo ## run the flight-delay system on 336,776 real flights, from raw CSV to a report
+	$(BIN)/mainspring demo
+
+test: .venv/dev ## run the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: .venv/dev ## ruff, types and the order of the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev ## let ruff write the code its way
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: bench-features bench-import bench-busy ## every benchmark; each ends with one JSON line
+
+bench-features: .venv/dev ## all features of 336,776 decisions, beside DuckDB and Polars
+	$(BIN)/python benchmarks/features.py
+
+bench-import: .venv/dev ## how long `import mainspring` and `mainspring --help` take, and where the demo spends its time
+	$(BIN)/python benchmarks/startup.py
+
+bench-busy: .venv/dev ## a fit on quiet cores and beside a busy neighbour
+	$(BIN)/python benchmarks/busy_machine.py
+
+clean: ## remove the environment and what tools left behind
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing Mainspring into .venv (about a minute the first time) …" >&2
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[demo,dev]'
+	@touch $@
