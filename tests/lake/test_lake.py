@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 import mainspring as ms
 from mainspring.declare import make_table
-from mainspring.errors import ContractError, WorkspaceError
+from mainspring.errors import ContractError, MainspringError, WorkspaceError
 from mainspring.lake import Lake, iceberg
 from tests.lake.conftest import properties
 
@@ -333,6 +333,8 @@ def test_a_damaged_file_is_told_in_words(lake: Lake, tmp_path: Path, damage: str
     with pytest.raises(WorkspaceError, match="facts of departure") as caught:
         lake.read(Departure)
     assert caught.value.code == "WORKSPACE_BROKEN"
+    with pytest.raises(MainspringError):
+        lake.sql("SELECT dep_delay FROM departure")
 
 
 def test_a_snapshot_that_is_none_is_told_in_words(lake: Lake) -> None:

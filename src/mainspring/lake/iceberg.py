@@ -32,6 +32,7 @@ __all__ = [
     "QUARANTINE_SUFFIX",
     "SEQ",
     "VISIBLE_AT",
+    "broken",
     "commit",
     "create",
     "dtypes_of",
@@ -91,7 +92,7 @@ def load(catalog: Catalog, identifier: tuple[str, str]) -> IcebergTable | None:
     except NoSuchTableError:
         return None
     except FileNotFoundError as error:
-        raise _broken(identifier[1], error) from error
+        raise broken(identifier[1], error) from error
 
 
 def rows(
@@ -112,7 +113,7 @@ def rows(
     if table is None or snapshot_id == NO_SNAPSHOT or table.current_snapshot() is None:
         return empty
     if snapshot_id is not None and table.snapshot_by_id(snapshot_id) is None:
-        raise _broken(table.name()[-1], f"it has no snapshot {snapshot_id}")
+        raise broken(table.name()[-1], f"it has no snapshot {snapshot_id}")
     stored = stored_columns(table, snapshot_id)
     for name, dtype in dtypes.items():
         if name in stored and stored[name] != str(_iceberg_type(dtype)):
@@ -126,7 +127,7 @@ def rows(
     try:
         arrow = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters).to_arrow()
     except (OSError, pyarrow.ArrowInvalid) as error:
-        raise _broken(table.name()[-1], error) from error
+        raise broken(table.name()[-1], error) from error
     frame = pl.DataFrame(pl.from_arrow(arrow))
     return frame.select(
         pl.col(name).cast(dtype) if name in stored else pl.lit(None, dtype).alias(name)
@@ -179,7 +180,8 @@ def known_between(column: str, *, low: int | None = None, high: int) -> BooleanE
     return until if low is None else And(GreaterThanOrEqual(column, low), until)
 
 
-def _broken(name: str, why: object) -> WorkspaceError:
+def broken(name: str, why: object) -> WorkspaceError:
+    """Return the error that says that the stored facts of a table cannot be read, and why."""
     return WorkspaceError(
         "WORKSPACE_BROKEN",
         f"The stored facts of {name} cannot be read: {why}.",

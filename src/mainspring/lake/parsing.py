@@ -75,7 +75,7 @@ def _read_float(raw: pl.Series) -> pl.Series | None:
 
 def _read_int(raw: pl.Series) -> pl.Series | None:
     if raw.dtype == pl.String:
-        return raw.str.replace(r"^([+-]?\d+)\.0*$", "$1").cast(
+        return raw.str.replace(r"^([+-]?[0-9]+)\.0*$", "$1").cast(
             pl.Int64, strict=False
         )  # pandas writes 3 beside a gap as 3.0
     if not raw.dtype.is_numeric():

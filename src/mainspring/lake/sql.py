@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mainspring.errors import DataError
-from mainspring.lake.iceberg import ARRIVED_AT, KNOWN_AT, LAG, SEQ, VISIBLE_AT
+from mainspring.lake.iceberg import ARRIVED_AT, KNOWN_AT, LAG, SEQ, VISIBLE_AT, broken
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,9 +92,11 @@ def _data_files(table: IcebergTable) -> pa.Table | pa.dataset.Dataset:
     places = [PyArrowFileIO.parse_location(file, table.io.properties) for file in files]
     scheme, netloc, _ = places[0]
     filesystem = PyArrowFileIO(table.io.properties).fs_by_scheme(scheme, netloc)
-    return pyarrow.dataset.dataset(
-        [path for _, _, path in places], schema=schema, format="parquet", filesystem=filesystem
-    )
+    paths = [path for _, _, path in places]
+    try:
+        return pyarrow.dataset.dataset(paths, schema=schema, format="parquet", filesystem=filesystem)
+    except FileNotFoundError as error:
+        raise broken(table.name()[-1], error) from error
 
 
 def _check_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
