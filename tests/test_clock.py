@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mainspring.clock import DAY, HOUR, MINUTE, SECOND, format_instant, format_span, parse_instant, parse_span
 from mainspring.errors import DeclarationError, Origin
 
-SPANS = st.one_of(st.integers(0, 10**7), st.integers(0, 10**13), st.integers(0, 10**20))
+SPANS = st.one_of(st.integers(0, 10**7), st.integers(0, 10**13), st.integers(0, 10**26))
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
 

@@ -169,8 +169,8 @@ def systems(draw: st.DrawFn) -> ms.System:
         name="bikes",
         decision=draw(st.sampled_from([ms.Decision(Trip, at=Trip.planned - "30m"), ms.Decision(Trip, every="1h", offset="5m")])),
         label=draw(LABELS),
-        features={f"feature_{i}": expression for i, expression in enumerate(expressions)},
-        model=ms.LightGBM(rounds=draw(st.integers(1, 500)), parameters={"extra_trees": True, "cat_smooth": 5.0, "l": [1, 2]}),
+        features={f"feature_{i}": e for i, e in enumerate([*expressions, Station.docks.latest(by="station")])},
+        model=ms.LightGBM(rounds=draw(st.integers(1, 500)), parameters={"extra_trees": True, "metric": ("auc", "l1")}),
         objective=ms.Objective(slices=[Trip.station], guards=[ms.Guard("ece", at_most=0.1, where=Trip.distance > 2)]),
         training=ms.Training(test=draw(st.sampled_from(["2024-05-01", 0.2])), class_weight={True: 2.0, False: 1.0}),
         heuristic=draw(st.none() | numbers(Trip, 1)),
@@ -182,3 +182,26 @@ def systems(draw: st.DrawFn) -> ms.System:
         brief=ms.Brief(goal="Bikes where they are wanted."),
         description=draw(st.text(max_size=5)),
     )  # fmt: skip
+
+
+def careless(depth: int = 3) -> st.SearchStrategy[Expression]:
+    """Expressions of whatever goes through Python: kinds, tables and aggregates mixed at will, columns misspelt."""
+    leaves = st.sampled_from([
+        Trip.station, Trip.member, Trip.distance, Trip.planned, Trip.dsitance, Rental.minutes, Rental.taken, Rental.sttaion,
+        Station.docks, ms.decided_at,
+    ])  # fmt: skip
+    if depth == 0:
+        return leaves
+    inner, by = careless(depth - 1), st.sampled_from(["station", "sttaion", (), {"docks": "distance"}])
+    statistics = st.sampled_from(["sum", "mean", "min", "max", "std", "share", "distinct", "first", "count"])
+    return st.one_of(
+        leaves,
+        st.builds(lambda a, b: a + b, inner, inner | INTS),
+        st.builds(lambda a, b: a > b, inner, inner),
+        st.builds(lambda a, b: a & b, inner, inner),
+        st.builds(lambda a, b: ms.where(a, b).otherwise(b), inner, inner),
+        st.builds(lambda a, zone: a.hour(zone), inner, st.sampled_from(["UTC", "Europe/Berln", ""])),
+        inner.map(lambda a: a.days()),
+        st.builds(lambda a, how, b: getattr(a, how)(by=b, over="1h"), inner, statistics, by),
+        st.builds(lambda a, b, where: a.latest(by=b, where=where), inner, by, st.none() | inner),
+    )

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 
 import mainspring as ms
 from mainspring.clock import DAY, parse_instant
-from mainspring.declare import METRIC_NAMES, decode_system
+from mainspring.declare import METRIC_NAMES, Expression, Kind, decode_system
 from mainspring.declare.lint import TableFacts, finding_codes, lint, lint_history
 from mainspring.declare.lint.rule import HISTORY_RULES, SYSTEM_RULES
 from mainspring.evaluation.metric import METRICS
 from mainspring.loop import load_system
 from tests.declare.bad_systems.timetable import CAUSE, DELAY, LATENESS, PARTS, Airport, Arrival, Departure, Flight
-from tests.declare.generated import systems
+from tests.declare.generated import Trip, careless, systems
 
 FOLDER = Path(__file__).parent / "bad_systems"
 GOLDEN = FOLDER / "findings.txt"
@@ -61,6 +61,27 @@ def test_the_lint_reads_the_declaration_alone(system: ms.System) -> None:
     stored = lint(decode_system(json.loads(json.dumps(system.document))))
     assert sorted((f.code, f.message) for f in found) == sorted((f.code, f.message) for f in stored)
     assert not {"wrong-kind", "window-kind", "where-kind", "unknown-column", "unknown-key"} & {f.code for f in found}
+
+
+@settings(deadline=None, max_examples=150)
+@given(careless(), careless(), careless())
+def test_the_lint_has_an_answer_to_everything(feature: Expression, outcome: Expression, at: Expression) -> None:
+    """Whatever is declared, the lint says what is wrong and never fails; what it lets pass has a kind."""
+    system = ms.System(
+        name="careless",
+        decision=ms.Decision(Trip, at=at),
+        label=ms.Label(outcome, by="trip_id", within="1d"),
+        features={"feature": feature},
+        heuristic=feature,
+        objective=ms.Objective(guards=[ms.Guard("ece", at_most=1, where=feature)]),
+    )
+    wrong = [finding for finding in lint(system) if finding.severity == "error"]
+    assert all(str(finding).count("\n") == 0 and finding.origin for finding in wrong)
+    if not any(finding.message.startswith("Feature 'feature'") for finding in wrong):
+        assert feature.kind is not None
+    if not wrong:
+        assert at.kind is Kind.TIME
+        assert outcome.kind is not None
 
 
 def test_metric_names_are_those_that_can_be_computed() -> None:

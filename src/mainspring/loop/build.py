@@ -490,13 +490,14 @@ def _verdict(evaluation: Evaluation) -> str:
 
 
 def _metric_records(run: str, model: str, evaluation: Evaluation) -> list[Metric]:
-    """All figures of an evaluation as the ledger keeps them."""
+    """All figures of an evaluation as the ledger keeps them, the objective's metric first."""
 
     def of(scope: str, figures: Mapping[str, Any], payoff: Any) -> list[Metric]:
         everything = {**figures, **({"payoff": payoff} if payoff is not None else {})}
+        first = {evaluation.metric: everything[evaluation.metric]} if evaluation.metric in everything else {}
         return [
             Metric(run=run, model=model, scope=scope, name=name, value=f.value, low=f.low, high=f.high)
-            for name, f in everything.items()
+            for name, f in {**first, **everything}.items()
         ]
 
     records = of("test", evaluation.metrics, evaluation.payoff)
