@@ -181,6 +181,7 @@ def test_an_int_is_a_float_only_when_nothing_is_lost(values: list[int]) -> None:
             ["fraction", "unreadable", "unreadable"],
         ),
         (ms.Int(), [2**63, 5], pl.UInt64, [5], ["unreadable"]),
+        (ms.Bool(), ["TRUE", "No", " yes"], pl.String, [True, False], ["unreadable"]),
         (ms.Bool(), [0, 1, 2], pl.Int64, [False, True], ["unreadable"]),
         (ms.Float(optional=True), [None, None], pl.Null, [None, None], []),
         (ms.Float(), [None, None], pl.Null, [], ["missing", "missing"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,15 @@ def test_files_of_a_glob_are_read_by_name_and_may_order_their_columns_differentl
     facts = conform(Trip, frame).facts
     assert facts["bike"].to_list() == ["008", "009", "007"]
     assert facts["km"].to_list() == [1.25, None, None]
+
+
+def test_the_files_of_a_glob_are_sorted_whatever_the_folder_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "cab":
+        (tmp_path / f"{name}.csv").write_text(f"bike\n{name}\n")
+    monkeypatch.setattr(glob, "glob", lambda *_, **__: [str(tmp_path / f"{name}.csv") for name in "cab"])
+    assert read_source(ms.csv("*.csv"), tmp_path, Trip)["bike"].to_list() == ["a", "b", "c"]
 
 
 def test_separator_missing_values_byte_order_mark_and_quoted_lines(tmp_path: Path) -> None:
