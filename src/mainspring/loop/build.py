@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 import mainspring
 from mainspring.clock import Clock, format_instant
-from mainspring.declare import LightGBM, Payoff, System, encode, fingerprint
+from mainspring.declare import Expression, LightGBM, Payoff, System, encode, fingerprint
 from mainspring.declare.lint import Finding, lint, lint_history
-from mainspring.errors import BundleError, DeclarationError, MainspringError
+from mainspring.errors import BundleError, DeclarationError, MainspringError, TrainingError
 from mainspring.evaluation.baselines import competitors
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import FeatureFacts, RunContext, TableFacts, evaluation_json, write_report
 from mainspring.evaluation.results import Evaluation
+from mainspring.features.rows import row_expression
 from mainspring.lake import Lake
 from mainspring.ledger import Artifact, Dataset, Ledger, Metric, Run, Stage
 from mainspring.ledger import Model as ModelRecord
@@ -448,7 +450,7 @@ class _Lesson:
         )
         self.y = encode_labels(labels, self.task)
         options = system.training
-        self.split: Split = split_by_time(
+        split = split_by_time(
             data.decided_at,
             data.label_known_at,
             test=options.test,
@@ -456,6 +458,7 @@ class _Lesson:
             window=options.window,
             as_of=data.as_of,
         )
+        self.split: Split = split if options.where is None else _taught_where(options.where, split, data)
         self.trainer: Trainer | None = None
 
     @property
@@ -473,6 +476,21 @@ class _Lesson:
     def linear(self) -> Trainer:
         """The trainer of the linear baseline."""
         return Trainer(LINEAR, self.rows, self.y, self.split, self.task, self.system.training)
+
+
+def _taught_where(condition: Expression, split: Split, data: datasets.Dataset) -> Split:
+    """Return the split without the rows to learn from for which a condition on the decision's row is not true."""
+    holds = data.decisions.select(row_expression(condition).fill_null(False)).to_series().to_numpy()
+    parts = {name: rows[holds[rows]] for name in ("train", "calibrate", "refit") for rows in [getattr(split, name)]}
+    left_out = {"judged, not learned from": int((~holds[np.union1d(split.refit, split.train)]).sum())}
+    if not all(len(rows) for rows in parts.values()):
+        raise TrainingError(
+            "TRAIN_SPLIT",
+            f"Training(where={condition!r}) leaves nothing to learn from.",
+            fix="Widen the condition.",
+            origin=condition.origin,
+        )
+    return replace(split, **parts, left_out={**split.left_out, **left_out})
 
 
 def _feature_kind(kind: Any) -> str:

@@ -1,0 +1,48 @@
+"""The application: every command under its name. What a command needs it loads when it is called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mainspring
+from mainspring.cli.check import check
+from mainspring.cli.compare import compare
+from mainspring.cli.demo import demo
+from mainspring.cli.run import run
+from mainspring.cli.runs import runs
+from mainspring.cli.show import show
+from mainspring.cli.sql import sql
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing the help with Rich doubles the time it takes to appear
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mainspring {mainspring.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def mainspring_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """One declaration becomes a machine-learning system that runs, and stays right.
+
+    Begin with: mainspring demo
+    """
+
+
+for command in (demo, check, run, show, runs, compare, sql):
+    app.command()(command)

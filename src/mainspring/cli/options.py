@@ -1,0 +1,20 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Debug", "Json", "SystemFile", "WorkspaceFolder"]
+
+WorkspaceFolder = Annotated[
+    Path,
+    typer.Option(
+        "--workspace", envvar="MAINSPRING_HOME", metavar="DIR", help="The folder that holds facts, runs and bundles."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+SystemFile = Annotated[str, typer.Argument(metavar="FILE", help="A system file, or the name of an example: flights.")]
