@@ -29,8 +29,7 @@ def answer(catalog: Catalog, namespace: str, query: str) -> pl.DataFrame:
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
         names = _make_views(connection, catalog, namespace)
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET python_enable_replacements = false")  # a name in the query is no Python variable
+        connection.execute("SET enable_external_access = false")  # no files, and no Python variables either
         connection.execute("SET lock_configuration = true")
         try:
             _check_reads(connection, query)
