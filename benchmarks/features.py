@@ -137,7 +137,7 @@ def main() -> None:
             check_equal(answers, compute(flights), f"{peer} ({form})")
             once[form] = timed(compute, flights)
             print(f"{peer} {form}: {once[form]:.3f} s", file=sys.stderr)
-        near = [form for form, seconds in once.items() if seconds <= 1.5 * min(once.values())]
+        near = [form for form, seconds in once.items() if seconds <= 2 * min(once.values())]
         contenders |= {f"{peer} {form}": module.FORMS[form] for form in near}
     # In turn, so that whatever else the machine does falls on all of them alike.
     rounds = [{name: timed_twice(compute, flights) for name, compute in contenders.items()} for _ in range(RUNS)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainspring.features.alignment import Alignment, align, encode_keys
+from mainspring.features.text_codes import number_text
 
 SPANS = st.sampled_from([None, 1, 2, 3, 5, 100])
 
@@ -73,7 +75,7 @@ def test_compacting_equals_aligning_the_kept_facts_alone(drawn: tuple, over: int
         assert all(facts[row][0] == code for row in rows)
 
 
-TEXT = st.sampled_from([None, "", "a", "b", "EWR", "é", "a\x00"])
+TEXT = st.sampled_from([None, "", "a", "b", "EWR", "é", "a\x00", "twelve bytes", "thirteen byte", "thirteen bytE"])
 WHOLE = st.sampled_from([None, 0, -1, 5, 2**62])
 TRUTH = st.sampled_from([None, True, False])
 KEY_COLUMNS = {pl.String: TEXT, pl.Categorical: TEXT, pl.Int64: WHOLE, pl.Boolean: TRUTH}
@@ -115,3 +117,13 @@ def test_text_meets_categories_and_wide_pairs_stay_few() -> None:
     assert (fact_codes == decision_codes).all()
     assert fact_codes[0] == -1
     assert len(set(fact_codes.tolist())) == 2000
+
+
+@pytest.mark.parametrize("longest", [6, 40])
+def test_many_texts_keep_codes_of_their_own(longest: int) -> None:
+    """More texts than the first table has slots, in views and beyond them, with a slice that begins inside a chunk."""
+    texts = [None, *(f"{i}".rjust(longest if i % 100 == 0 else 1, "x") for i in range(30_000))]
+    codes, n_codes = number_text(pl.Series([*texts, *texts]).slice(1))
+    assert n_codes == 30_000
+    assert codes[:30_000].tolist() == list(range(30_000)) == codes[30_001:].tolist()
+    assert codes[30_000] == -1

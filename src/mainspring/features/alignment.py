@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numba import njit
 
+from mainspring.features.text_codes import number_text
+
 __all__ = ["ALWAYS", "Alignment", "align", "align_frames", "encode_keys"]
 
 ALWAYS = np.iinfo(np.int64).min // 2
@@ -44,10 +46,7 @@ def _encode_column(facts: pl.Series, decisions: pl.Series) -> tuple[np.ndarray, 
     frames = [_text_if_category(column).rename("key").to_frame() for column in (facts, decisions)]
     column = pl.concat(frames, how="vertical_relaxed").to_series()
     if column.dtype in (pl.String, pl.Null):
-        # A dictionary of its own: codes then count up from 0, whatever else the process has made categorical.
-        numbers = column.cast(pl.Categorical(pl.Categories.random())).to_physical()
-        codes = numbers.cast(pl.Int32).fill_null(_MISSING).to_numpy()
-        return codes, int(codes.max(initial=_MISSING)) + 1
+        return number_text(column.cast(pl.String))
     numbers = column.cast(pl.Int8) if column.dtype == pl.Boolean else column.to_physical()
     return _number(numbers.fill_null(0).to_numpy(), column.is_null().to_numpy())
 
