@@ -19,6 +19,7 @@ from mainspring.declare import (
     ErrorCost,
     EstimatedDegraded,
     Every,
+    Expression,
     Float,
     Full,
     Guard,
@@ -50,7 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AB", "Alerts", "AllOf", "AnyOf", "Bool", "Brief", "Canary", "Category", "Check", "Decision", "Degraded", "Drifted",
-    "ErrorCost", "EstimatedDegraded", "Every", "Float", "Full", "Guard", "Int", "Key", "KnownAt", "Label", "LightGBM",
+    "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Full", "Guard", "Int", "Key", "KnownAt", "Label", "LightGBM",
     "MainspringError", "Objective", "Payoff", "Retrain", "Rollout", "Shadow", "Sklearn", "System", "Table", "Text", "Time",
     "Training", "Volume", "csv", "decided_at", "parquet", "where",
 ]  # fmt: skip

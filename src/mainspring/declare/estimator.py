@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainspring.clock import format_instant, format_span, parse_instant, parse_span
+from mainspring.declare.expression import Expression
 from mainspring.declare.value import Declared, StoredObject, check_choice, check_range, freeze
 from mainspring.errors import DeclarationError
 
@@ -70,7 +71,8 @@ class Training(Declared):
     `test` is an instant ("2013-10-01": decisions from then on are judged once, and never trained on) or the newest share of
     the decisions. Before it, the newest `calibrate` share chooses the calibration; labels must be known before the part that
     follows begins (the embargo). With `refit` the model is then fitted again on everything before the test part.
-    `window` trains on the newest span only; `half_life` halves a row's weight for each span it is older.
+    `window` trains on the newest span only; `half_life` halves a row's weight for each span it is older. Where the condition
+    `where` on the decision's row is not true nothing is learned, but such decisions are judged like all others.
     """
 
     test: str | float = 0.25
@@ -80,6 +82,7 @@ class Training(Declared):
     class_weight: str | Mapping[Any, float] | None = None
     half_life: str | None = None
     window: str | None = None
+    where: Expression | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

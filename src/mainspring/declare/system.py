@@ -93,6 +93,8 @@ class System(Declared):
         found["the label"] = self.label.outcome
         if self.heuristic is not None:
             found["the heuristic"] = self.heuristic
+        if self.training.where is not None:
+            found["the training condition"] = self.training.where
         found.update({f"slice {i + 1}": column for i, column in enumerate(self.objective.slices)})
         guards = [guard.where for guard in self.objective.guards if guard.where is not None]
         found.update({f"guard {i + 1}": condition for i, condition in enumerate(guards)})

@@ -177,16 +177,25 @@ def train(
         )
     trainer = Trainer(spec, rows, y, split, task, options, threads=threads)
     watch.lap("prepare")
-    first = trainer.fit(split.train, split.calibrate_from)
-    watch.lap("fit")
-    choice = _calibrate(first, rows, y, split, task, options)
-    watch.lap("calibrate")
-    model = first
-    if options.refit:
+    model, choice = None, _UNCALIBRATED
+    if _needs_calibration(spec, task, options) or not options.refit:
+        model = trainer.fit(split.train, split.calibrate_from)
+        watch.lap("fit")
+        choice = _calibrate(model, rows, y, split, task, options)
+        watch.lap("calibrate")
+    if model is None or options.refit:
         model = trainer.fit(split.refit, split.test_from)
         watch.lap("refit")
     model = replace(model, calibration=choice.calibration, threshold=threshold)
     return Trained(model=model, split=split, calibration=choice, y=y, trainer=trainer, seconds=watch.seconds)
+
+
+_UNCALIBRATED = CalibrationChoice(calibration=Calibration(), scores={}, rows=0, reason="none was asked for")
+
+
+def _needs_calibration(spec: LightGBM | Sklearn | str, task: Task, options: Training) -> bool:
+    """Whether a first fit must be judged on later rows; a scikit-learn estimator may turn out to have margins only."""
+    return task.kind != "regression" and (options.calibration != "none" or isinstance(spec, Sklearn))
 
 
 def _calibrate(

@@ -93,20 +93,20 @@ def slice_column(system: System) -> Iterator[Problem]:
             )
 
 
-@rule("guard-condition", "error", "The `where` of a guard is not a condition on the decision's row.")
-def guard_condition(system: System) -> Iterator[Problem]:
+@rule("decision-condition", "error", "A condition that selects decisions is not a condition on the decision's row.")
+def decision_condition(system: System) -> Iterator[Problem]:
     decision = system.decision.table
-    for guard in system.objective.guards:
-        condition = guard.where
+    selecting = [(f"The guard on {g.metric!r} holds", g.where, g.origin) for g in system.objective.guards]
+    selecting.append(("Training learns from decisions", system.training.where, system.training.origin))
+    for who, condition, origin in selecting:
         if condition is None or condition.kind is None:
             continue
         foreign = any(table is not decision for table in row_tables([condition]))
         if condition.kind is not Kind.BOOL or foreign or any(isinstance(n, Aggregate) for n in walk(condition)):
             yield Problem(
-                f"The guard on {guard.metric!r} holds where={condition!r}, "
-                f"which is not a condition on a row of {decision.__name__}.",
+                f"{who} where={condition!r}, which is not a condition on a row of {decision.__name__}.",
                 f'Write for example where={decision.__name__}.column == "value".',
-                origin=guard.origin,
+                origin=origin,
             )
 
 
