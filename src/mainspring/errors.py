@@ -98,6 +98,7 @@ class ContractError(MainspringError):
         "CONTRACT_NAIVE_TIME": "Times carry no zone and the declaration names none.",
         "CONTRACT_STATIC_CHANGES": "A static table holds different rows for the same key.",
         "CONTRACT_ALL_REJECTED": "Every row of a table broke its contract.",
+        "CONTRACT_ROW_REJECTED": "Some rows of a table broke its contract and go to quarantine.",
     }
 
 

@@ -1,4 +1,4 @@
-from timetable import PARTS, Departure, Flight
+from timetable import DELAY, PARTS, Departure, Flight
 
 import mainspring as ms
 
@@ -10,4 +10,5 @@ system = ms.System(**{
             ms.Guard("ece", at_most=0.1, where=Departure.dep_delay > 5),
         ]
     ),
+    "training": ms.Training(where=DELAY > 5),
 })  # fmt: skip
