@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
+from sklearn.datasets import load_files
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
@@ -119,6 +121,12 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, kind: str) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
+def test_a_stored_estimator_carries_no_time(tmp_path: Path) -> None:
+    write(tmp_path / "bundle", model("pipeline"))
+    with zipfile.ZipFile(tmp_path / "bundle" / "model.skops") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
 @pytest.mark.parametrize("kind", ["lightgbm", "pipeline", "linear"])
 def test_a_flipped_bit_anywhere_is_corrupt(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "bundle"
@@ -190,7 +198,7 @@ def shout(values: np.ndarray) -> np.ndarray:
     return values
 
 
-@pytest.mark.parametrize("function", [shout, eval, np.load, subprocess.check_output])
+@pytest.mark.parametrize("function", [shout, eval, np.load, subprocess.check_output, load_files])
 def test_foreign_code_is_neither_stored_nor_loaded(function: object) -> None:
     trained = EstimatorPredictor(FunctionTransformer(function), "binary", ("delay",))
     with pytest.raises(BundleError) as caught:

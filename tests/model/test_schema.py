@@ -17,7 +17,7 @@ KINDS = {"delay": "float", "seats": "int", "late": "bool", "carrier": "category"
 
 def frame() -> pl.DataFrame:
     return pl.DataFrame(
-        {"delay": [1.5, None], "seats": [2**53, None], "late": [True, None], "carrier": ["US", None]},
+        {"delay": [1.5, None], "seats": [2**53 - 1, None], "late": [True, None], "carrier": ["US", None]},
         schema={"delay": pl.Float64, "seats": pl.Int64, "late": pl.Boolean, "carrier": pl.String},
     )
 
@@ -25,7 +25,7 @@ def frame() -> pl.DataFrame:
 def test_missing_and_unseen_values_become_nan_and_large_integers_stay_exact() -> None:
     schema = FeatureSchema.learn(frame().with_columns(carrier=pl.Series(["US", "AA"])), KINDS)
     matrix = schema.encode_for_trees(frame())
-    assert matrix[0].tolist() == [1.5, 2.0**53, 1.0, 1.0]
+    assert matrix[0].tolist() == [1.5, 2.0**53 - 1, 1.0, 1.0]
     assert np.isnan(matrix[1]).all()
     unseen = schema.encode_for_trees(frame().with_columns(carrier=pl.lit("ZZ")))
     assert np.isnan(unseen[:, 3]).all()

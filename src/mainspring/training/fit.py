@@ -157,6 +157,8 @@ def train(
 ) -> Trained:
     """Train as declared: split by time, fit on train, choose the calibration on calibrate, fit again on both.
 
+    Where nothing is to be calibrated (a number, a declared "none") the first fit is left out, unless it is the only one.
+
     The calibration learned from the first fit serves the second one too: it corrects the algorithm's habit on later
     rows, which no row that a model was fitted on can show. The test part is not touched. The same inputs give the same
     model, whatever the number of threads.
@@ -177,11 +179,12 @@ def train(
         )
     trainer = Trainer(spec, rows, y, split, task, options, threads=threads)
     watch.lap("prepare")
-    model, choice = None, _UNCALIBRATED
+    model, choice = None, _without_calibration(task)
     if _needs_calibration(spec, task, options) or not options.refit:
         model = trainer.fit(split.train, split.calibrate_from)
         watch.lap("fit")
-        choice = _calibrate(model, rows, y, split, task, options)
+    if model is not None and _needs_calibration(spec, task, options):
+        choice = _calibrate(model, rows, y, split, options)
         watch.lap("calibrate")
     if model is None or options.refit:
         model = trainer.fit(split.refit, split.test_from)
@@ -190,24 +193,21 @@ def train(
     return Trained(model=model, split=split, calibration=choice, y=y, trainer=trainer, seconds=watch.seconds)
 
 
-_UNCALIBRATED = CalibrationChoice(calibration=Calibration(), scores={}, rows=0, reason="none was asked for")
-
-
 def _needs_calibration(spec: LightGBM | Sklearn | str, task: Task, options: Training) -> bool:
-    """Whether a first fit must be judged on later rows; a scikit-learn estimator may turn out to have margins only."""
+    """Say whether a first fit must be judged on later rows: an estimator may turn out to have margins only."""
     return task.kind != "regression" and (options.calibration != "none" or isinstance(spec, Sklearn))
 
 
-def _calibrate(
-    model: Model, rows: Rows, y: np.ndarray, split: Split, task: Task, options: Training
-) -> CalibrationChoice:
-    part = split.calibrate
-    if task.kind == "regression":
-        return CalibrationChoice(calibration=Calibration(), scores={}, rows=len(part), reason="a number needs none")
-    scores = model.predict_uncalibrated(rows.features[part])
-    method = options.calibration
+def _without_calibration(task: Task) -> CalibrationChoice:
+    reason = "a number needs none" if task.kind == "regression" else "none was declared"
+    return CalibrationChoice(calibration=Calibration(), scores={}, rows=0, reason=reason)
+
+
+def _calibrate(model: Model, rows: Rows, y: np.ndarray, split: Split, options: Training) -> CalibrationChoice:
+    part, method = split.calibrate, options.calibration
     if getattr(model.predictor, "scores", False) and method in ("auto", "none"):
         method = "platt"  # such an estimator has margins, which only a calibration makes probabilities
+    scores = model.predict_uncalibrated(rows.features[part])
     return choose_calibration(scores, y[part], rows.decided_at[part], method)
 
 

@@ -82,6 +82,7 @@ class TreeFitter:
         with _failures():
             data = self._binned if rows is None else self._binned.subset(rows).construct()
             data.set_label(y)
+            data.set_field("weight", None)  # set_weight(None) would leave those of the fit before
             data.set_weight(weights)
             booster = load_lightgbm().train(parameters, data, num_boost_round=rounds, keep_training_booster=True)
             for _ in range(4 * rounds if without else 0):
