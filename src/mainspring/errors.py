@@ -86,6 +86,8 @@ class SourceError(MainspringError):
         "SOURCE_EMPTY": "A source has no rows, or a table has no source.",
         "SOURCE_ENCODING": "A text file is not UTF-8.",
         "SOURCE_FORMAT": "A file could not be parsed.",
+        "SOURCE_COLUMN": "A column that was named is not in the file, or cannot be what it was named for.",
+        "SOURCE_TIME": "A file does not say when its rows became known.",
     }
 
 
