@@ -13,7 +13,7 @@ import mainspring as ms
 from mainspring.clock import HOUR
 from mainspring.declare import Expression, Kind
 from mainspring.declare.kind import FUNCTIONS
-from mainspring.features import compute, newest_facts, plan
+from mainspring.features import compute, compute_with_newest, plan
 from mainspring.features.reference import MEANING, evaluate_feature
 from mainspring.features.rows import _FUNCTIONS, _PARTS
 
@@ -136,11 +136,12 @@ def test_the_order_of_rows_changes_nothing(world: World, chosen: list[Expression
 
 @given(worlds())
 @settings(max_examples=60, deadline=None)
-def test_newest_facts_are_the_newest_of_the_key(world: World) -> None:
+def test_compute_with_newest_are_the_newest_of_the_key(world: World) -> None:
     work = plan(
         {"mean": Event.amount.mean(by="shop", over="1h"), "row": Order.amount, "size": Shop.size.latest(by="shop")}
     )
-    found = newest_facts(work, world.decision_frame, world.frames)
+    values, found = compute_with_newest(work, world.decision_frame, world.frames)
+    assert values.equals(compute(work, world.decision_frame, world.frames))
     assert found.columns == ["event by shop", "shop by shop"]
     assert found["shop by shop"].null_count() == found.height
     for newest, decision in zip(found["event by shop"].to_physical(), world.decisions, strict=True):

@@ -10,6 +10,7 @@ import mainspring
 from mainspring.cli.check import check
 from mainspring.cli.compare import compare
 from mainspring.cli.demo import demo
+from mainspring.cli.new import new
 from mainspring.cli.run import run
 from mainspring.cli.runs import runs
 from mainspring.cli.show import show
@@ -44,5 +45,5 @@ def mainspring_command(
     """
 
 
-for command in (demo, check, run, show, runs, compare, sql):
+for command in (demo, new, check, run, show, runs, compare, sql):
     app.command()(command)

@@ -42,6 +42,7 @@ from mainspring.training.dataset import Dataset
 __all__ = ["judge"]
 
 Floats = NDArray[np.float64]
+_IMPORTANCE_ROWS = 4_000  # each feature asks for a prediction of twice as many rows
 
 
 def judge(
@@ -129,6 +130,7 @@ class _Judgement:
                 self.days,
                 gain=gain,
                 groups={name: self.system.group_of(name) for name in self.system.features},
+                at_most_rows=_IMPORTANCE_ROWS,
                 seed=self.seed,
             ),
             leakage=self.leakage(),

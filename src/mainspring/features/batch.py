@@ -16,7 +16,7 @@ from mainspring.features.alignment import ALWAYS, Alignment, align_frames, encod
 from mainspring.features.plan import Plan, Scan, plan
 from mainspring.features.rows import INSTANT, as_feature, row_expression
 
-__all__ = ["compute", "newest_facts"]
+__all__ = ["compute", "compute_with_newest"]
 
 
 def compute(
@@ -29,37 +29,57 @@ def compute(
     one column for each expression: Float64, Int64, Boolean or String, a span in seconds; missing is null. A row's answer
     depends on nothing that became visible after its `_at`.
     """
-    work = expressions if isinstance(expressions, Plan) else plan(expressions)
+    return _compute(
+        expressions if isinstance(expressions, Plan) else plan(expressions), decisions, facts, newest=False
+    )[0]
+
+
+def compute_with_newest(
+    work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Compute as `compute`, and return beside it, for each scan under its name, the newest fact with the decision's key.
+
+    That is its visible time, in the order of the decisions; null where there is none or it is static. The leakage audit
+    compares these with the time at which the label became known.
+    """
+    return _compute(work, decisions, facts, newest=True)
+
+
+def _compute(
+    work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame], *, newest: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     at = decisions["_at"].to_physical().to_numpy()
     time_order = np.argsort(at, kind="stable")
+    values = _row_values(work, facts)
 
-    def run(scan: Scan) -> list[pl.Series]:
-        return _Scanner(scan, decisions, facts[scan.table.__schema__.name], at, time_order).columns()
+    def run(scan: Scan) -> tuple[list[pl.Series], pl.Series | None]:
+        name = scan.table.__schema__.name
+        scanner = _Scanner(scan, decisions, facts[name], values[name], at, time_order)
+        return scanner.columns(), scanner.newest() if newest else None
 
     with ThreadPoolExecutor(_threads()) as pool:
-        columns = [column for scanned in pool.map(run, work.scans) for column in scanned]
-    values = {
+        scanned = list(pool.map(run, work.scans))
+    columns = [column for found, _ in scanned for column in found]
+    answers = {
         name: as_feature(row_expression(expression, work.names), expression.kind)
         for name, expression in work.expressions.items()
     }
-    return decisions.with_columns(columns).with_columns(**values).select(*values)
+    computed = decisions.with_columns(columns).with_columns(**answers).select(*answers)
+    return computed, pl.DataFrame([times for _, times in scanned if times is not None])
 
 
-def newest_facts(work: Plan, decisions: pl.DataFrame, facts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return, for each scan under its name, the visible time of the newest fact with the decision's key.
-
-    In the order of the decisions; null where there is none or it is static. The leakage audit compares these with the time
-    at which the label became known.
-    """
-    at = decisions["_at"].to_physical().to_numpy()
-    time_order = np.argsort(at, kind="stable")
-    columns = {}
+def _row_values(work: Plan, facts: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, pl.Series]]:
+    """Compute what every aggregate reads of its table's rows, once for all scans: by table, then by fingerprint."""
+    wanted: dict[str, dict[str, Expression]] = {}
     for scan in work.scans:
-        alignment = align_frames(scan.by, facts[scan.table.__schema__.name], decisions, at, time_order=time_order)
-        position = kernels.latest_position(alignment.floor, alignment.upper, alignment.decision_order)
-        newest = np.append(alignment.fact_times, ALWAYS)[position]  # position -1 reads the last entry
-        columns[scan.name] = pl.Series(newest).replace(ALWAYS, None).cast(INSTANT)
-    return pl.DataFrame(columns)
+        rows = wanted.setdefault(scan.table.__schema__.name, {})
+        for aggregate in scan.aggregates.values():
+            rows.update((part.fingerprint, part) for part in aggregate.children)
+    found = {}
+    for name, rows in wanted.items():
+        columns = facts[name].with_columns(**{f"_{key}": row_expression(row) for key, row in rows.items()})
+        found[name] = {key: columns[f"_{key}"] for key in rows}
+    return found
 
 
 def _threads() -> int:
@@ -70,18 +90,30 @@ class _Scanner:
     """Computes the aggregates of one scan. Sorted facts are shared; what differs is which of them count and their values."""
 
     def __init__(
-        self, scan: Scan, decisions: pl.DataFrame, facts: pl.DataFrame, at: np.ndarray, time_order: np.ndarray
+        self,
+        scan: Scan,
+        decisions: pl.DataFrame,
+        facts: pl.DataFrame,
+        values: Mapping[str, pl.Series],
+        at: np.ndarray,
+        time_order: np.ndarray,
     ) -> None:
         self.scan = scan
         self.facts = facts
+        self._values = values
         self.alignment = align_frames(scan.by, facts, decisions, at, time_order=time_order)
-        self._values: dict[str, pl.Series] = {}
         self._kept: dict[tuple[str, str], Alignment] = {}
         self._numbers: dict[tuple[str, str], np.ndarray] = {}
         self._sums: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def columns(self) -> list[pl.Series]:
         return [self._column(name, aggregate) for name, aggregate in self.scan.aggregates.items()]
+
+    def newest(self) -> pl.Series:
+        """The visible time of the newest fact of each decision's key."""
+        position = kernels.latest_position(self.alignment.floor, self.alignment.upper, self.alignment.decision_order)
+        times = np.append(self.alignment.fact_times, ALWAYS)[position]  # position -1 reads the last entry
+        return pl.Series(self.scan.name, times).replace(ALWAYS, None).cast(INSTANT)
 
     def _column(self, name: str, aggregate: Aggregate) -> pl.Series:
         if isinstance(aggregate, Latest):
@@ -127,11 +159,7 @@ class _Scanner:
 
     def _value(self, row: Expression) -> pl.Series:
         """The values of a row expression, in the order of the facts."""
-        values = self._values.get(row.fingerprint)
-        if values is None:
-            values = self.facts.with_columns(row_expression(row).alias("_value"))["_value"]
-            self._values[row.fingerprint] = values
-        return values
+        return self._values[row.fingerprint]
 
     def _key(self, aggregate: Aggregate, skip_missing: bool) -> tuple[str, str]:
         """Aggregates with the same key count the same facts."""

@@ -35,7 +35,8 @@ def find_decisions(decision: Decision, facts: pl.DataFrame, *, start: int, until
 
 def _for_rows(decision: Decision, facts: pl.DataFrame, keys: list[str], until: int) -> Decisions:
     """A row decides unless it is not known by then, or a newer row of its key is."""
-    newer = pl.col("_visible_at").shift(-1).over(keys) if keys else pl.lit(None, INSTANT)
+    repeated = bool(keys) and facts.select(keys).n_unique() < facts.height
+    newer = pl.col("_visible_at").shift(-1).over(keys) if repeated else pl.lit(None, INSTANT)
     rows = facts.with_columns(row_expression(decision.time).alias("_at"), newer.alias("_newer"))
     reasons = (
         ("decision time missing", pl.col("_at").is_null()),

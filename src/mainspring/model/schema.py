@@ -66,11 +66,12 @@ class FeatureSchema(Struct, frozen=True):
 
         Further columns, and columns that hold nothing but missing values, are fine.
         """
-        missing = [feature.name for feature in self.features if feature.name not in frame.columns]
+        given = frame.schema
+        missing = [feature.name for feature in self.features if feature.name not in given]
         mistyped = [
-            f"{feature.name} is {frame.schema[feature.name]} and should be {_EXPECTED[feature.kind]}"
+            f"{feature.name} is {given[feature.name]} and should be {_EXPECTED[feature.kind]}"
             for feature in self.features
-            if feature.name in frame.columns and not _readable(feature.kind, frame.schema[feature.name])
+            if feature.name in given and not _readable(feature.kind, given[feature.name])
         ]
         if missing or mistyped:
             problems = ([f"there is no column {', '.join(missing)}"] if missing else []) + mistyped

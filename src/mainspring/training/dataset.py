@@ -11,7 +11,7 @@ import polars as pl
 
 from mainspring.declare import Kind, System
 from mainspring.errors import DataError
-from mainspring.features import compute, find_decisions, newest_facts, plan
+from mainspring.features import compute_with_newest, find_decisions, plan
 from mainspring.labels import mature
 from mainspring.storage import storage_errors
 from mainspring.training.split import NEVER
@@ -80,13 +80,13 @@ def assemble(system: System, facts: Mapping[str, pl.DataFrame]) -> Dataset:
     _check_labels(system, truth["label"], labels.left_out)
     asked = dict(system.features) | ({_HEURISTIC: system.heuristic} if system.heuristic is not None else {})
     work = plan(asked)
-    values = compute(work, decisions, facts)
+    values, newest = compute_with_newest(work, decisions, facts)
     heuristic = values[_HEURISTIC] if system.heuristic is not None else None
     return Dataset(
         decisions=decisions,
         features=values.select(system.features.keys()),
         labels=truth,
-        newest=newest_facts(work, decisions, facts),
+        newest=newest,
         heuristic=heuristic,
         left_out={**found.left_out, **labels.left_out},
         as_of=as_of,
