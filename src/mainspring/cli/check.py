@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,11 @@ from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import Output, reporting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.declare.lint import Finding
+    from mainspring.lake import Lake
+    from mainspring.loop import LoadedSystem
 
 __all__ = ["check"]
 
@@ -23,13 +26,13 @@ def check(
     history: Annotated[
         bool, typer.Option("--history/--no-history", help="Also try the declaration on its history.")
     ] = True,
-    workspace: WorkspaceFolder = Path(".mainspring"),
+    workspace: WorkspaceFolder = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say what is wrong with a system file, with the line and what to do. Nothing is written.
+    """Say what is wrong with a system file.
 
-    The exit code is 1 when there is an error; warnings and notes do not stop a run.
+    Every finding names the line and says what to do. Nothing is written. The exit code is 1 when there is an error; warnings and notes do not stop a run.
 
     Example: mainspring check bikes.py
     """
@@ -38,13 +41,32 @@ def check(
         from mainspring.loop.checking import check_system
         from mainspring.loop.example import find_system_file
 
-        findings = check_system(load_system(find_system_file(file)), history=history)
+        loaded = load_system(find_system_file(file))
+        findings = check_system(loaded, history=history, stored=_stored(loaded, workspace))
         for finding in findings:
             _show(finding, output)
         output.text(_counted(findings))
         output.document([_document(finding) for finding in findings])
         if any(finding.severity == "error" for finding in findings):
             raise typer.Exit(1)
+
+
+def _stored(loaded: LoadedSystem, folder: Path | None) -> Lake | None:
+    """The facts that the workspace has of a system, if there is a workspace."""
+    from mainspring.errors import WorkspaceError
+    from mainspring.lake import Lake
+    from mainspring.loop.build import namespace
+    from mainspring.workspace import DEFAULT_FOLDER, Workspace
+
+    if loaded.history is not None:
+        return None
+    try:
+        workspace = Workspace.open(folder or DEFAULT_FOLDER, create=False)
+    except WorkspaceError as error:
+        if error.code == "WORKSPACE_MISSING":
+            return None
+        raise
+    return Lake(workspace.catalog_properties(), namespace(loaded.system))
 
 
 def _show(finding: Finding, output: Output) -> None:

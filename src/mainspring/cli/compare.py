@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,18 +24,20 @@ _Run = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run, its
 def compare(
     first: _Run,
     second: _Run,
-    workspace: WorkspaceFolder = Path(".mainspring"),
+    workspace: WorkspaceFolder = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two runs: what was changed, and what came of it.
+    """Set two runs side by side.
+
+    What was changed from the first to the second, and what came of it.
 
     Example: mainspring compare flight-delays-1 latest
     """
     with reporting(as_json=json, debug=debug) as output:
-        from mainspring.workspace import Workspace
+        from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
-        found = Workspace.open(workspace, create=False).ledger.compare(first, second)
+        found = Workspace.open(workspace or DEFAULT_FOLDER, create=False).ledger.compare(first, second)
         output.text(*_lines(found))
         output.document(found)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mainspring.cli.options import Debug, Json, WorkspaceFolder
 from mainspring.cli.output import reporting
 from mainspring.cli.run import execute
@@ -11,8 +9,10 @@ from mainspring.cli.run import execute
 __all__ = ["demo"]
 
 
-def demo(workspace: WorkspaceFolder = Path(".mainspring"), json: Json = False, debug: Debug = False) -> None:
-    """Build the example: will a flight be late? 336,776 real flights, from raw files to a report.
+def demo(workspace: WorkspaceFolder = None, json: Json = False, debug: Debug = False) -> None:
+    """Build the example: will a flight be late?
+
+    336,776 real flights of 2013, from raw files to a bundle and a report.
 
     Example: mainspring demo
     """

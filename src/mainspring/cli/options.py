@@ -10,9 +10,13 @@ import typer
 __all__ = ["Debug", "Json", "SystemFile", "WorkspaceFolder"]
 
 WorkspaceFolder = Annotated[
-    Path,
+    Path | None,  # None is workspace.DEFAULT_FOLDER, which --help must not load a database driver to know
     typer.Option(
-        "--workspace", envvar="MAINSPRING_HOME", metavar="DIR", help="The folder that holds facts, runs and bundles."
+        "--workspace",
+        envvar="MAINSPRING_HOME",
+        metavar="DIR",
+        help="The folder that holds facts, runs and bundles; .mainspring if none is named.",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout instead of text.")]

@@ -16,12 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["execute", "run"]
 
 
-def run(
-    file: SystemFile, workspace: WorkspaceFolder = Path(".mainspring"), json: Json = False, debug: Debug = False
-) -> None:
-    """Build a system: facts, features, a model, its judgement, a bundle and a report.
+def run(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = False, debug: Debug = False) -> None:
+    """Build a system, from its facts to a report.
 
-    Stages whose inputs did not change since an earlier run are used again.
+    It makes features, a model, its judgement, a bundle that can be served, and a report. Stages whose inputs did not change since an earlier run are used again.
 
     Example: mainspring run bikes.py
     """
@@ -29,17 +27,17 @@ def run(
         execute(file, workspace, output, kind="run")
 
 
-def execute(file: str, folder: Path, output: Output, *, kind: str) -> None:
+def execute(file: str, folder: Path | None, output: Output, *, kind: str) -> None:
     """Build the system of a file and print what came of it."""
     from mainspring.cli.clock import WallClock
     from mainspring.cli.progress import StageLines
     from mainspring.cli.result import document, summary
     from mainspring.loop import build, load_system
     from mainspring.loop.example import find_system_file
-    from mainspring.workspace import Workspace
+    from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
     loaded = load_system(find_system_file(file))
-    workspace = Workspace.open(folder)
+    workspace = Workspace.open(folder or DEFAULT_FOLDER)
     built = build(loaded, workspace, clock=WallClock(), progress=StageLines(output), kind=kind)
     _mirror(built, workspace, output)
     output.text(*summary(built))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,7 @@ __all__ = ["runs"]
 def runs(
     system: Annotated[str | None, typer.Option(help="Runs of this system only.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    workspace: WorkspaceFolder = Path(".mainspring"),
+    workspace: WorkspaceFolder = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -29,9 +28,9 @@ def runs(
     Example: mainspring runs --system flight-delays
     """
     with reporting(as_json=json, debug=debug) as output:
-        from mainspring.workspace import Workspace
+        from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
-        ledger = Workspace.open(workspace, create=False).ledger
+        ledger = Workspace.open(workspace or DEFAULT_FOLDER, create=False).ledger
         found = ledger.runs(limit, system=system)
         headlines = {run.name: next(iter(ledger.metrics(run.name, scope="test")), None) for run in found}
         columns = ["run", "kind", "status", "started (UTC)", "seconds", "quality"]

@@ -17,11 +17,13 @@ def show(
     what: Annotated[
         str, typer.Argument(metavar="RUN|FILE", help="The name of a run, its beginning, latest, or a file.")
     ],
-    workspace: WorkspaceFolder = Path(".mainspring"),
+    workspace: WorkspaceFolder = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run: its data, model, quality and files. Or a system file: what it declares.
+    """Show a run, or what a system file declares.
+
+    Of a run: its data, model, quality and files, as the ledger has them.
 
     Example: mainspring show latest
     """
@@ -44,11 +46,11 @@ def _show_system(path: Path, output: Output) -> None:
     output.document(document(system))
 
 
-def _show_run(name: str, folder: Path, output: Output) -> None:
+def _show_run(name: str, folder: Path | None, output: Output) -> None:
     from mainspring.cli.record import document, record
-    from mainspring.workspace import Workspace
+    from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
-    workspace = Workspace.open(folder, create=False)
+    workspace = Workspace.open(folder or DEFAULT_FOLDER, create=False)
     run = workspace.ledger.run(name)
     output.text(*record(run, workspace))
     output.document(document(run, workspace))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,21 +16,21 @@ __all__ = ["sql"]
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT.")],
     rows: Annotated[int, typer.Option(min=1, help="Show at most so many rows; --json gives all.")] = 50,
-    workspace: WorkspaceFolder = Path(".mainspring"),
+    workspace: WorkspaceFolder = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Answer one SELECT from the facts of every system. It changes nothing.
+    """Answer a SELECT from the facts of every system.
 
-    A table is called by its name, or system.table where several systems have it; TABLE_quarantine holds rejected rows.
+    It changes nothing.     A table is called by its name, or system.table where several systems have it; TABLE_quarantine holds rejected rows.
 
     Example: mainspring sql "select carrier, avg(arr_delay) from arrival group by carrier"
     """
     with reporting(as_json=json, debug=debug) as output:
         from mainspring.lake import Lake
-        from mainspring.workspace import Workspace
+        from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
-        answer = Lake(Workspace.open(workspace, create=False).catalog_properties(), "").sql(query)
+        answer = Lake(Workspace.open(workspace or DEFAULT_FOLDER, create=False).catalog_properties(), "").sql(query)
         shown = answer.head(rows)
         numeric = [dtype.is_numeric() for dtype in answer.dtypes]
         output.text(

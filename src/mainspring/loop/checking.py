@@ -14,28 +14,31 @@ from mainspring.loop.system_file import LoadedSystem
 __all__ = ["check_system"]
 
 
-def check_system(loaded: LoadedSystem, *, history: bool = True) -> list[Finding]:
+def check_system(loaded: LoadedSystem, *, history: bool = True, stored: Lake | None = None) -> list[Finding]:
     """Return what is wrong with a system, in the order of the user's lines; nothing is kept.
 
     With `history` the facts are brought into a lake of their own, which is thrown away afterwards: what a run would refuse,
-    put into quarantine or warn of is found by the code that would. A declaration with errors is not tried on its history,
-    and a system whose file has no history is checked by its declaration alone.
+    put into quarantine or warn of is found by the code that would. A system whose file has no history is compared with
+    the facts that `stored` holds. A declaration with errors is not tried on any.
     """
     findings = lint(loaded.system)
-    if not history or loaded.history is None or any(finding.severity == "error" for finding in findings):
+    if not history or any(finding.severity == "error" for finding in findings):
         return findings
-    return findings + _tried_on_history(loaded)
-
-
-def _tried_on_history(loaded: LoadedSystem) -> list[Finding]:
+    if loaded.history is None:
+        return findings if stored is None else findings + _tried(loaded, stored)
     with tempfile.TemporaryDirectory(prefix="mainspring-check-") as folder:
         lake = Lake({"uri": f"sqlite:///{Path(folder) / 'catalog.db'}", "warehouse": folder}, "check")
         try:
-            facts = bring_in(loaded, lake)
-        except (SourceError, ContractError) as error:
-            return [Finding(error.code, "error", error.problem, error.exists, error.fix, error.origin)]
+            return findings + _tried(loaded, lake)
         finally:
             lake.close()
+
+
+def _tried(loaded: LoadedSystem, lake: Lake) -> list[Finding]:
+    try:
+        facts = bring_in(loaded, lake)
+    except (SourceError, ContractError) as error:
+        return [Finding(error.code, "error", error.problem, error.exists, error.fix, error.origin)]
     quarantined = [
         Finding(
             "CONTRACT_ROW_REJECTED",

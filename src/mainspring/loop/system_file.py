@@ -51,7 +51,7 @@ def load_system(path: str | Path) -> LoadedSystem:
     docstring = inspect.cleandoc(module.__doc__ or "")
     if docstring and not system.description:
         system = replace(system, description=docstring)
-    return LoadedSystem(system, path, source_text, _history(path, module), docstring)
+    return LoadedSystem(system, path, source_text, _history(path, source_text, module), docstring)
 
 
 def _read(path: Path) -> str:
@@ -95,17 +95,25 @@ def _run(path: Path, source_text: str) -> ModuleType:
     with _neighbours(path):
         sys.modules[module.__name__] = module
         try:
-            exec(code, module.__dict__)
-        except MainspringError as error:
-            error.origin = error.origin or _user_line(path, error)
-            raise
-        except ImportError as error:
-            raise _not_imported(path, error) from error
-        except (Exception, SystemExit) as error:  # whatever a user's file does, it is told by its line
-            raise _failed(path, source_text, error) from error
+            with _told_by_their_line(path, source_text):
+                exec(code, module.__dict__)
         finally:
             sys.modules.pop(module.__name__, None)
     return module
+
+
+@contextmanager
+def _told_by_their_line(path: Path, source_text: str) -> Iterator[None]:
+    """Turn whatever a user's file does into an error that names its line."""
+    try:
+        yield
+    except MainspringError as error:
+        error.origin = error.origin or _user_line(path, error)
+        raise
+    except ImportError as error:
+        raise _not_imported(path, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(path, source_text, error) from error
 
 
 @contextmanager
@@ -153,7 +161,7 @@ def _the_system(path: Path, module: ModuleType) -> System:
     return next(iter(names.values()))
 
 
-def _history(path: Path, module: ModuleType) -> Callable[[], Any] | Mapping[Any, Any] | None:
+def _history(path: Path, source_text: str, module: ModuleType) -> Callable[[], Any] | Mapping[Any, Any] | None:
     history = getattr(module, "history", None)
     if history is None or isinstance(history, Mapping):
         return history
@@ -165,7 +173,7 @@ def _history(path: Path, module: ModuleType) -> Callable[[], Any] | Mapping[Any,
 
     @wraps(history)
     def read() -> Any:
-        with _neighbours(path):
+        with _neighbours(path), _told_by_their_line(path, source_text):
             return history()
 
     return read
