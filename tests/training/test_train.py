@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from mainspring.clock import DAY, HOUR
 from mainspring.declare.estimator import LightGBM, Sklearn, Training
 from mainspring.declare.objective import ErrorCost, Objective, Payoff
 from mainspring.errors import DataError
-from mainspring.training import LINEAR, Rows, Task, Trained, decision_threshold, task_of, train
+from mainspring.training import LINEAR, Rows, Task, Trained, Wanted, decision_threshold, task_of, train
 
 YES_NO = Task(kind="binary")
 TREES = LightGBM(rounds=10, min_data_in_leaf=20)
@@ -78,7 +79,7 @@ def test_a_refit_uses_the_newer_rows_and_keeps_the_calibration() -> None:
     first, both = go(TREES, history(), refit=False), go(TREES, history())
     assert first.model.predictor.text != both.model.predictor.text
     assert first.model.calibration == both.model.calibration
-    assert set(both.seconds) == {"prepare", "fit", "calibrate", "refit"}
+    assert set(both.seconds) == {"prepare", "fit", "calibrate"}
 
 
 def test_the_model_is_good_on_rows_it_never_saw() -> None:
@@ -122,11 +123,25 @@ def test_weights_and_half_life_reach_the_fit() -> None:
 
 def test_an_ablation_costs_less_and_uses_the_same_rows() -> None:
     trained = go(TREES, history())
-    cheap = trained.trainer.fit(trained.split.refit, trained.split.test_from, effort=0.5)
-    blind = trained.trainer.fit(trained.split.refit, trained.split.test_from, without=["signal"], effort=0.5)
+    asked = Wanted(trained.split.refit, trained.split.test_from, effort=0.5)
+    cheap, blind = trained.trainer.fit(asked, replace(asked, without=["signal"]))
     assert cheap.predictor.booster.num_trees() == blind.predictor.booster.num_trees() == 5
     assert blind.predictor.gain()[0] == 0
     assert cheap.predictor.gain()[0] > 0.5
+
+
+def test_fits_side_by_side_are_the_fits_one_by_one() -> None:
+    trained = go(TREES, history(), class_weight="balanced")
+    split = trained.split
+    asked = [
+        Wanted(split.train, split.calibrate_from),
+        Wanted(split.refit, split.test_from, without=["signal"]),
+        Wanted(split.refit, split.test_from),
+    ]
+    together = [model.predictor.text for model in trained.trainer.fit(*asked)]
+    alone = [trained.trainer.fit(each)[0].predictor.text for each in asked]
+    assert together == alone
+    assert together[2] == trained.model.predictor.text
 
 
 def test_one_class_is_refused() -> None:

@@ -32,7 +32,8 @@ def check(
 ) -> None:
     """Say what is wrong with a system file.
 
-    Every finding names the line and says what to do. Nothing is written. The exit code is 1 when there is an error; warnings and notes do not stop a run.
+    Every finding names the line and says what to do. Nothing is written.
+    The exit code is 1 when there is an error; warnings and notes do not stop a run.
 
     Example: mainspring check bikes.py
     """

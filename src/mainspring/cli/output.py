@@ -69,7 +69,7 @@ class Output:
         told = {"code": error.code, "message": error.problem, "exists": error.exists, "fix": error.fix, **place}
         self.document({"error": told})
 
-    def fault(self, error: Exception) -> None:
+    def fault(self, error: BaseException) -> None:
         """Print an error that nobody foresaw."""
         told = f"unexpected {type(error).__name__}: {error}"
         told = " ".join(told.split())
@@ -105,7 +105,9 @@ def reporting(*, as_json: bool = False, debug: bool = False) -> Iterator[Output]
         _trace(debug)
         output.fail(error)
         code = 1
-    except Exception as error:
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a library in Rust that panics raises no Exception
         _trace(debug)
         output.fault(error)
         code = FAULT

@@ -19,7 +19,8 @@ __all__ = ["execute", "run"]
 def run(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = False, debug: Debug = False) -> None:
     """Build a system, from its facts to a report.
 
-    It makes features, a model, its judgement, a bundle that can be served, and a report. Stages whose inputs did not change since an earlier run are used again.
+    It makes features, a model, its judgement, a bundle that can be served, and a report.
+    Stages whose inputs did not change since an earlier run are used again.
 
     Example: mainspring run bikes.py
     """

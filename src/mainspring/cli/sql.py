@@ -22,7 +22,8 @@ def sql(
 ) -> None:
     """Answer a SELECT from the facts of every system.
 
-    It changes nothing.     A table is called by its name, or system.table where several systems have it; TABLE_quarantine holds rejected rows.
+    It changes nothing.
+        A table is called by its name, or system.table where several systems have it; TABLE_quarantine holds rejected rows.
 
     Example: mainspring sql "select carrier, avg(arr_delay) from arrival group by carrier"
     """

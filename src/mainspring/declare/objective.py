@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mainspring.declare.column import Column
@@ -90,8 +91,8 @@ class Objective(Declared):
 
     metric: str | None = None
     payoff: Payoff | ErrorCost | None = None
-    slices: tuple[Column, ...] = ()
-    guards: tuple[Guard, ...] = ()
+    slices: Sequence[Column] = ()
+    guards: Sequence[Guard] = ()
     quantile: float = 0.5
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -204,7 +204,7 @@ class Alerts(Declared):
 
     per_week: float = 5
     owners: Mapping[str, str] = field(default_factory=dict)
-    to: tuple[str, ...] = ("log",)
+    to: Sequence[str] = ("log",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +46,8 @@ class System(Declared):
     objective: Objective = field(default_factory=Objective)
     training: Training = field(default_factory=Training)
     heuristic: Expression | None = None
-    checks: tuple[Check, ...] = ()
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     retrain: Retrain | None = None
     rollout: Rollout | None = None
     alerts: Alerts | None = None

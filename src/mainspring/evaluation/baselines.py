@@ -6,7 +6,7 @@ that the model could be fitted on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mainspring.declare import Kind, System
 from mainspring.features.alignment import align_frames
 from mainspring.features.kernels import latest_position
-from mainspring.training import Split, Task, Trainer
+from mainspring.training import Split, Task, Trainer, Wanted
 from mainspring.training.dataset import Dataset
 
 __all__ = ["Competitor", "competitors"]
@@ -91,7 +91,7 @@ def competitors(
         "linear",
         f"a {_LINEAR[task.kind]} model on the same features",
         "linear",
-        linear.fit(split.refit, split.test_from).predict(test),
+        linear.fit(Wanted(split.refit, split.test_from))[0].predict(test),
     )
     yield from _ablations(system, trainer, split, test)
 
@@ -179,14 +179,15 @@ def _ablations(system: System, trainer: Trainer, split: Split, test: pl.DataFram
     if len(groups) < 2:
         return
 
-    def predict(without: list[str]) -> Floats:
-        return trainer.fit(split.refit, split.test_from, without=without, effort=_EFFORT).predict(test)
+    def wanted(without: Collection[str]) -> Wanted:
+        return Wanted(split.refit, split.test_from, without=without, effort=_EFFORT)
 
+    models = trainer.fit(wanted(()), *(wanted(features) for features in groups.values()))
     description = "the model with a quarter of its trees: what the next rows are to be compared with"
-    yield Competitor("all features, reduced", description, "reduced", predict([]))
-    for name, features in groups.items():
+    yield Competitor("all features, reduced", description, "reduced", models[0].predict(test))
+    for (name, features), model in zip(groups.items(), models[1:], strict=True):
         description = f"the same without the {len(features)} features of {name}"
-        yield Competitor(f"without {name}", description, "without", predict(features))
+        yield Competitor(f"without {name}", description, "without", model.predict(test))
 
 
 def _shaped(prediction: Floats, task: Task) -> Floats:

@@ -98,7 +98,6 @@ late_arrival = Arrival.arr_delay >= 15
 made_up = Arrival.arr_delay - Arrival.dep_delay  # minutes lost (or, below zero, made up) under way
 gate_to_gate = (Arrival.landed_at - Arrival.left_at).minutes()
 planned = (Flight.sched_arr - Flight.sched_dep).minutes()
-last_leg = dict(by="tailnum", within="24h")
 wind_angle = Weather.wind_dir * (3.141592653589793 / 180)
 
 
@@ -149,14 +148,14 @@ departures = dict(
 aircraft = dict(
     plane_model=Plane.model.latest(by="tailnum"),
     # Can the aircraft be back in time? From its last departure: when it is due to land, and how late it left.
-    plane_slack=(Flight.sched_dep - Departure.sched_arr.latest(**last_leg)).minutes()
-    - Departure.dep_delay.latest(**last_leg)
-    - (Departure.sched_arr - Departure.sched_dep).latest(**last_leg).minutes(),
-    plane_slack_planned=(Flight.sched_dep - Departure.sched_arr.latest(**last_leg)).minutes()
-    - (Departure.sched_arr - Departure.sched_dep).latest(**last_leg).minutes(),
-    plane_slack_landed=(Flight.sched_dep - Arrival.landed_at.latest(**last_leg)).minutes()
-    - (Arrival.sched_arr - Arrival.sched_dep).latest(**last_leg).minutes(),
-    plane_last_delay=Arrival.arr_delay.latest(**last_leg),
+    plane_slack=(Flight.sched_dep - Departure.sched_arr.latest(by="tailnum", within="24h")).minutes()
+    - Departure.dep_delay.latest(by="tailnum", within="24h")
+    - (Departure.sched_arr - Departure.sched_dep).latest(by="tailnum", within="24h").minutes(),
+    plane_slack_planned=(Flight.sched_dep - Departure.sched_arr.latest(by="tailnum", within="24h")).minutes()
+    - (Departure.sched_arr - Departure.sched_dep).latest(by="tailnum", within="24h").minutes(),
+    plane_slack_landed=(Flight.sched_dep - Arrival.landed_at.latest(by="tailnum", within="24h")).minutes()
+    - (Arrival.sched_arr - Arrival.sched_dep).latest(by="tailnum", within="24h").minutes(),
+    plane_last_delay=Arrival.arr_delay.latest(by="tailnum", within="24h"),
     plane_left_ago=(ms.decided_at - Departure.left_at.latest(by="tailnum", within="18h")).minutes(),
 )
 arrivals = dict(
@@ -208,7 +207,7 @@ weather = dict(
     pressure_change=Weather.pressure.latest(by="origin", within="4h") - Weather.pressure.mean(over="6h"),
     dewp_change=Weather.dewp.latest(by="origin", within="4h") - Weather.dewp.mean(by="origin", over="24h"),
 )
-groups = dict(
+groups: dict[str, dict[str, ms.Expression]] = dict(
     timetable=timetable,
     queues=queues,
     departures=departures,

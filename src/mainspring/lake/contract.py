@@ -9,7 +9,7 @@ import polars as pl
 
 from mainspring.declare import Column, Kind, Table
 from mainspring.errors import ContractError
-from mainspring.lake.parsing import DTYPES, Reading, read_column
+from mainspring.lake.parsing import DTYPES, Reading, as_given, read_column
 from mainspring.lake.rules import RULES, Breach
 
 __all__ = ["REJECTED", "ROW", "Conformed", "conform"]
@@ -61,7 +61,7 @@ def _read(column: Column, frame: pl.DataFrame) -> Reading:
         raise ContractError(
             "CONTRACT_TYPE",
             f"{name} is declared {type(column).__name__}, but the data holds {raw.dtype}.",
-            exists=f"It begins with {raw.head(3).to_list()!r}.",
+            exists=f"It begins with {as_given(raw.head(3))!r}.",
             fix=_advice(column, raw.dtype),
             origin=column.origin,
         )
@@ -73,7 +73,7 @@ def _read(column: Column, frame: pl.DataFrame) -> Reading:
     ):
         raise ContractError(
             "CONTRACT_NAIVE_TIME",
-            f"{name} holds times without a time zone, such as {raw.drop_nulls()[0]}, and declares none.",
+            f"{name} holds times without a time zone, such as {as_given(raw.drop_nulls().head(1))[0]}, and declares none.",
             fix=f'Say which clock showed them: {type(column).__name__}(zone="UTC") or zone="America/New_York".',
             origin=column.origin,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from mainspring.declare import Column, Kind
 
-__all__ = ["DTYPES", "TIME", "Reading", "read_column"]
+__all__ = ["DTYPES", "TIME", "Reading", "as_given", "read_column"]
 
 TIME = pl.Datetime("us", "UTC")
 _LOCAL = pl.Datetime("us")
@@ -21,6 +23,7 @@ DTYPES: dict[Kind, pl.DataType] = {
     Kind.BOOL: pl.Boolean(),
     Kind.TIME: TIME,
 }
+_CALENDAR = (datetime(1, 1, 3), datetime(9999, 12, 29))  # noqa: DTZ001  # whatever the zone
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LOCAL_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _ZONED_FORMATS = ("%+", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z", "%Y-%m-%dT%H:%M%#z")
@@ -53,6 +56,17 @@ def read_column(column: Column, raw: pl.Series) -> Reading | None:
         return _read_time(column, raw)
     values = _READERS[column.of](raw)
     return None if values is None else Reading(column, raw, values)
+
+
+def as_given(raw: pl.Series) -> list[Any]:
+    """Return raw values as Python has them; a time beyond Python's calendar as text, the number that it is stored as."""
+    if not isinstance(raw.dtype, pl.Datetime | pl.Date):
+        return raw.to_list()
+    low, high = (pl.Series([moment], dtype=pl.Datetime("us")).cast(raw.dtype).to_physical()[0] for moment in _CALENDAR)
+    numbers = raw.to_physical()
+    beyond = ~numbers.is_between(low, high).fill_null(True)
+    inside = raw.set(beyond, None).to_list()
+    return [str(n) if far else value for value, n, far in zip(inside, numbers.to_list(), beyond.to_list(), strict=True)]
 
 
 def _read_name(raw: pl.Series) -> pl.Series | None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from mainspring.lake.contract import ROW
 from mainspring.lake.iceberg import QUARANTINE
+from mainspring.lake.parsing import as_given
 
 __all__ = ["rejected_rows"]
 
@@ -35,7 +36,7 @@ def rejected_rows(frame: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
 def _plain(column: pl.Series) -> list[Any]:
     if column.dtype.is_float() and not column.is_finite().fill_null(True).all():
         return [value if value is None or math.isfinite(value) else _spell(value) for value in column.to_list()]
-    return column.to_list()
+    return as_given(column)
 
 
 def _spell(value: float) -> str:

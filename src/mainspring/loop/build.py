@@ -19,7 +19,7 @@ import numpy as np
 
 import mainspring
 from mainspring.clock import Clock, format_instant
-from mainspring.declare import Expression, LightGBM, Payoff, System, encode, fingerprint
+from mainspring.declare import Expression, LightGBM, System, encode, fingerprint
 from mainspring.declare.lint import Finding, lint, lint_history
 from mainspring.errors import BundleError, DeclarationError, MainspringError, TrainingError
 from mainspring.evaluation.baselines import competitors
@@ -28,6 +28,7 @@ from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import FeatureFacts, RunContext, TableFacts, evaluation_json, write_report
 from mainspring.evaluation.results import Evaluation
 from mainspring.features.rows import row_expression
+from mainspring.features.warm import warming
 from mainspring.lake import Lake
 from mainspring.ledger import Artifact, Dataset, Ledger, Metric, Run, Stage
 from mainspring.ledger import Model as ModelRecord
@@ -38,7 +39,18 @@ from mainspring.model import Model
 from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
 from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
 from mainspring.storage import storage_errors, write_atomically
-from mainspring.training import LINEAR, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of, train
+from mainspring.training import (
+    LINEAR,
+    Rows,
+    Split,
+    Task,
+    Trainer,
+    decision_threshold,
+    encode_labels,
+    split_by_time,
+    task_of,
+    train,
+)
 from mainspring.training import dataset as datasets
 from mainspring.workspace import Workspace
 
@@ -137,7 +149,8 @@ class _Build:
         return self.workspace.ledger
 
     def all(self) -> Built:
-        facts = self.stages.run("facts", self.facts)
+        with warming():  # a first run compiles its kernels while it reads
+            facts = self.stages.run("facts", self.facts)
         data_key = self.key(self.system.features_fingerprint, facts.snapshots)
         data = self.stages.reuse(
             "features", data_key, load=self.load_dataset, make=lambda: self.make_dataset(facts, data_key)
@@ -237,7 +250,7 @@ class _Build:
             lesson.task,
             self.system.training,
             as_of=lesson.data.as_of,
-            threshold=lesson.threshold,
+            threshold=decision_threshold(self.system.objective.payoff),
             split=lesson.split,
         )
         lesson.trainer = trained.trainer
@@ -460,12 +473,6 @@ class _Lesson:
         )
         self.split: Split = split if options.where is None else _taught_where(options.where, split, data)
         self.trainer: Trainer | None = None
-
-    @property
-    def threshold(self) -> float:
-        """The probability from which to act: where acting starts to pay, or one half."""
-        payoff = self.system.objective.payoff
-        return payoff.threshold if isinstance(payoff, Payoff) else 0.5
 
     def prepared(self) -> Trainer:
         """The trainer of the declared model."""

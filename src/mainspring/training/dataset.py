@@ -104,7 +104,7 @@ def write_dataset(dataset: Dataset, path: Path) -> None:
         columns.append(dataset.heuristic.alias("heuristic:"))
     draft = path.with_suffix(".tmp")
     with storage_errors(path):
-        pl.DataFrame(columns).write_parquet(draft, compression="zstd", compression_level=1, statistics=False)
+        pl.DataFrame(columns).write_parquet(draft, compression="lz4", statistics=False)
         draft.replace(path)
 
 

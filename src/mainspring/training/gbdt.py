@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Collection
 from typing import Any
 
@@ -36,6 +37,8 @@ class TreeFitter:
     number of threads.
     """
 
+    side_by_side = True
+
     def __init__(
         self,
         spec: LightGBM,
@@ -49,6 +52,7 @@ class TreeFitter:
     ) -> None:
         self.schema = schema
         self._spec, self._y, self._task = spec, y, task
+        self._stopped, self._lock = threading.Event(), threading.Lock()
         self._parameters = _parameters(spec, task, seed, threads or available_cores())
         with _failures():
             self._binned = (
@@ -69,9 +73,11 @@ class TreeFitter:
         weights: np.ndarray | None = None,
         without: Collection[str] = (),
         effort: float = 1.0,
+        threads: int | None = None,
     ) -> TreePredictor:
         """Fit on some rows. `effort` divides the number of trees and multiplies the learning rate."""
-        y = self._y if rows is None else self._y[rows]
+        rows = np.arange(len(self._y)) if rows is None else rows
+        y = self._y[rows]
         check_labels(y, self._task)
         rounds = max(1, round(self._spec.rounds * effort))
         parameters = {**self._parameters, "learning_rate": self._spec.learning_rate * self._spec.rounds / rounds}
@@ -79,12 +85,18 @@ class TreeFitter:
             # Features in no group of the interaction constraints are never split on: no second binning is needed.
             allowed = [k for k, name in enumerate(self.schema.names) if name not in without]
             parameters["interaction_constraints"] = [allowed]
+        if threads is not None:
+            parameters["num_threads"] = threads
         with _failures():
-            data = self._binned if rows is None else self._binned.subset(rows).construct()
+            with (
+                self._lock
+            ):  # a subset has labels and weights of its own, so that fits side by side share nothing they change
+                data = self._binned.subset(rows).construct()
             data.set_label(y)
-            data.set_field("weight", None)  # set_weight(None) would leave those of the fit before
             data.set_weight(weights)
-            booster = load_lightgbm().train(parameters, data, num_boost_round=rounds, keep_training_booster=True)
+            booster = load_lightgbm().train(
+                parameters, data, num_boost_round=rounds, keep_training_booster=True, callbacks=[self._check_stopped]
+            )
             for _ in range(4 * rounds if without else 0):
                 # A tree whose sample of features holds none that it may use is dropped: such a round is repeated, since
                 # a model without some features would otherwise also be one of fewer trees.
@@ -92,6 +104,14 @@ class TreeFitter:
                     break
                 booster.update()
             return TreePredictor(_without_machine(booster.model_to_string()), self.schema)
+
+    def stop(self) -> None:
+        """End the fits that run in other threads at their next tree; their results are of no use any more."""
+        self._stopped.set()
+
+    def _check_stopped(self, _: object) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError
 
 
 def _parameters(spec: LightGBM, task: Task, seed: int, threads: int) -> dict[str, Any]:
