@@ -16,10 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 an error, or a check that found one; 2 no such command or option; 70 a fault of Mainspring itself; 130 Ctrl-C.
     """
-    from mainspring.cli.app import app
-
     try:
+        from mainspring.cli.app import app
+
         app(args=None if arguments is None else list(arguments), prog_name="mainspring")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except KeyboardInterrupt:  # while the commands were still being loaded
+        return 130
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mainspring.cli.interrupts import insistent_interrupts
 from mainspring.errors import MainspringError
 
 if TYPE_CHECKING:
@@ -90,13 +91,17 @@ def reporting(*, as_json: bool = False, debug: bool = False) -> Iterator[Output]
     """
     output = Output(as_json=as_json)
     try:
-        yield output
-        sys.stdout.flush()
+        with insistent_interrupts():
+            yield output
+            sys.stdout.flush()
         return
     except typer.Exit:
         raise
     except KeyboardInterrupt:
-        output.stderr.print("\nInterrupted; the workspace is intact: the same command uses again what was finished.")
+        line_ends = "\n" if output.stderr.is_terminal else ""
+        output.stderr.print(
+            f"{line_ends}Interrupted; the workspace is intact: the same command uses again what was finished."
+        )
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
