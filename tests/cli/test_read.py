@@ -13,7 +13,9 @@ READERS = [["runs"], ["show", "latest"], ["compare", "a", "b"], ["sql", "select 
 
 
 @pytest.mark.parametrize("arguments", READERS, ids=lambda arguments: arguments[0])
-def test_without_a_workspace_each_says_so_and_makes_none(mainspring: Command, tmp_path: Path, arguments: list[str]) -> None:
+def test_without_a_workspace_each_says_so_and_makes_none(
+    mainspring: Command, tmp_path: Path, arguments: list[str]
+) -> None:
     told = mainspring(*arguments, "--json")
     assert told.code == 1
     assert told.document["error"]["code"] == "WORKSPACE_MISSING"
@@ -38,7 +40,13 @@ def test_runs_lists_the_newest_first_with_the_figure_that_counts(mainspring: Com
 
 def test_show_a_run(mainspring: Command, workspace: Path) -> None:
     told = mainspring("show", "latest")
-    for words in ("shop-1: finished", "300 decisions", "LightGBM(rounds=8, min_data_in_leaf=10)", "without return", str(workspace)):
+    for words in (
+        "shop-1: finished",
+        "300 decisions",
+        "LightGBM(rounds=8, min_data_in_leaf=10)",
+        "without return",
+        str(workspace),
+    ):
         assert words in told.out
     found = mainspring("show", "shop", "--json").document
     assert found["run"]["name"] == "shop-1"
@@ -48,7 +56,12 @@ def test_show_a_run(mainspring: Command, workspace: Path) -> None:
 
 def test_show_a_file(mainspring: Command) -> None:
     told = mainspring("show", SHOP)
-    for words in ("shop: Will an order be sent back?", "Return.sent_back.share(by='customer', over='7d')", "binary", "EUR"):
+    for words in (
+        "shop: Will an order be sent back?",
+        "Return.sent_back.share(by='customer', over='7d')",
+        "binary",
+        "EUR",
+    ):
         assert words in told.out
     found = mainspring("show", SHOP, "--json").document
     assert found["tables"]["Return"] == {
@@ -70,9 +83,15 @@ def test_a_run_that_is_not_there(mainspring: Command, workspace: Path) -> None:
     )
 
 
-def test_compare_tells_what_was_changed_and_what_came_of_it(mainspring: Command, workspace: Path, tmp_path: Path) -> None:
+def test_compare_tells_what_was_changed_and_what_came_of_it(
+    mainspring: Command, workspace: Path, tmp_path: Path
+) -> None:
     changed = tmp_path / "shop.py"
-    text = SHOP.read_text(encoding="utf-8").replace("rounds=8", "rounds=9").replace("        hour=Order.ordered_at.hour(),\n", "")
+    text = (
+        SHOP.read_text(encoding="utf-8")
+        .replace("rounds=8", "rounds=9")
+        .replace("        hour=Order.ordered_at.hour(),\n", "")
+    )
     changed.write_text(text, encoding="utf-8")
     assert mainspring("run", changed).code == 0
     told = mainspring("compare", "shop-1", "latest")

@@ -101,7 +101,9 @@ def broken_shop(folder: Path, statement: str) -> Path:
     """The shop with a history that does something else first."""
     text = SHOP.read_text(encoding="utf-8")
     path = folder / "shop.py"
-    path.write_text(text.replace("    number = pl.int_range", f"    {statement}\n    number = pl.int_range"), encoding="utf-8")
+    path.write_text(
+        text.replace("    number = pl.int_range", f"    {statement}\n    number = pl.int_range"), encoding="utf-8"
+    )
     return path
 
 
@@ -118,7 +120,9 @@ def test_ctrl_c_that_a_library_swallows_comes_again(
     mainspring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interrupts, "_AGAIN_AFTER_SECONDS", 0.1)
-    swallow = "import signal, time\n    try: signal.raise_signal(signal.SIGINT)\n    except KeyboardInterrupt: time.sleep(5)"
+    swallow = (
+        "import signal, time\n    try: signal.raise_signal(signal.SIGINT)\n    except KeyboardInterrupt: time.sleep(5)"
+    )
     assert mainspring("run", broken_shop(tmp_path, swallow)).code == 130
 
 

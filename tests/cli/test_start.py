@@ -11,7 +11,19 @@ import mainspring as package
 from tests.cli.conftest import Command
 
 COMMANDS = ["demo", "new", "check", "run", "show", "runs", "compare", "sql"]
-HEAVY = {"polars", "numpy", "lightgbm", "altair", "sklearn", "pyarrow", "duckdb", "sqlalchemy", "pyiceberg", "msgspec", "rich"}
+HEAVY = {
+    "polars",
+    "numpy",
+    "lightgbm",
+    "altair",
+    "sklearn",
+    "pyarrow",
+    "duckdb",
+    "sqlalchemy",
+    "pyiceberg",
+    "msgspec",
+    "rich",
+}
 
 
 def test_help_lists_every_command_and_loads_nothing_heavy() -> None:

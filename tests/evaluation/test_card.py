@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.report.verdict import verdict
+from tests.evaluation import sample
 
 HEADINGS = [
     "Model details",

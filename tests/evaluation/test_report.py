@@ -16,7 +16,6 @@ from types import SimpleNamespace
 import msgspec
 import numpy as np
 import pytest
-import sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from mainspring.evaluation.report import RunContext, components, evaluation_json
 from mainspring.evaluation.report.verdict import verdict, worst_first
 from mainspring.evaluation.report.wording import instant, number
 from mainspring.evaluation.results import Evaluation, Importance, Interval, LeakageFinding
+from tests.evaluation import sample
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 VOID = {"meta", "br", "link", "col"}

@@ -42,7 +42,7 @@ from mainspring.training.dataset import Dataset
 __all__ = ["judge"]
 
 Floats = NDArray[np.float64]
-_IMPORTANCE_ROWS = 4_000  # each feature asks for a prediction of twice as many rows
+_IMPORTANCE_ROWS = 4_000  # each feature asks for a prediction of as many rows
 
 
 def judge(
@@ -130,6 +130,7 @@ class _Judgement:
                 self.days,
                 gain=gain,
                 groups={name: self.system.group_of(name) for name in self.system.features},
+                repeats=1,
                 at_most_rows=_IMPORTANCE_ROWS,
                 seed=self.seed,
             ),

@@ -8,6 +8,7 @@ Assumed is only that the timetable is published thirty days ahead and that the a
 
 import importlib.util
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import mainspring as ms
@@ -207,7 +208,7 @@ weather = dict(
     pressure_change=Weather.pressure.latest(by="origin", within="4h") - Weather.pressure.mean(over="6h"),
     dewp_change=Weather.dewp.latest(by="origin", within="4h") - Weather.dewp.mean(by="origin", over="24h"),
 )
-groups: dict[str, dict[str, ms.Expression]] = dict(
+groups: dict[str, Mapping[str, ms.Expression]] = dict(
     timetable=timetable,
     queues=queues,
     departures=departures,
