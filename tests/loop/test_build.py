@@ -184,7 +184,7 @@ def test_rows_that_break_their_contract_are_warned_about_and_kept(tmp_path: Path
 
 def test_an_error_in_the_declaration_stops_before_anything_is_written(tmp_path: Path) -> None:
     wrong = dataclasses.replace(SYSTEM, features={"oops": Order.amount})  # type: ignore[attr-defined]
-    with pytest.raises(DeclarationError, match="reads Order.amount, which does not exist") as caught:
+    with pytest.raises(DeclarationError, match=r"reads Order\.amount, which does not exist") as caught:
         run(tmp_path / "ws", wrong)
     assert caught.value.code == "DECLARE_LINT"
     assert not (tmp_path / "ws" / "ledger.db").exists()
