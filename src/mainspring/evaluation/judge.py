@@ -26,6 +26,7 @@ from mainspring.evaluation.results import (
     Interval,
     LeakageFinding,
     PartSummary,
+    ReliabilityBin,
     Reversal,
     ThresholdPoint,
 )
@@ -119,7 +120,7 @@ class _Judgement:
             ),
             simpson=self.simpson(),
             reliability=reliability(self.y, self.p, self.resamples) if binary else [],
-            reliability_before=reliability(self.y, self.raw, self.resamples) if binary else [],
+            reliability_before=self.before_calibration(),
             histogram=histogram(self.p if self.p.ndim == 1 else self.p.max(axis=1)),
             periods=period_results(self.days, self.y, self.p, self.metric),
             importance=permutation_importance(
@@ -182,6 +183,11 @@ class _Judgement:
             difference=ahead.get(self.metric.name),
             payoff_difference=ahead.get("payoff"),
         )
+
+    def before_calibration(self) -> list[ReliabilityBin]:
+        if self.model.task != "binary" or self.model.calibration.method == "none":
+            return []
+        return reliability(self.y, self.raw, self.resamples)
 
     def payoff_curve(self) -> list[ThresholdPoint]:
         values = self.system.objective.payoff

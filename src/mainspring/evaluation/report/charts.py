@@ -210,7 +210,7 @@ def payoff_chart(evaluation: Evaluation) -> Chart | None:
     if evaluation.threshold is not None:
         used = alt.Chart(alt.Data(values=[{"at": evaluation.threshold}]))
         layers.append(used.mark_rule(strokeDash=[4, 4], color=_RULE).encode(x=x))
-        text += f"; the model uses {plain(evaluation.threshold)} (dashed), chosen on an earlier part"
+        text += f"; the model uses {plain(evaluation.threshold)} (dashed), where its payoffs make both choices worth the same"
     return Chart("payoff", "Payoff by threshold", f"{text}.", _spec(alt.layer(*layers), 260))
 
 
