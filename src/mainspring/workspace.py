@@ -192,8 +192,7 @@ class Workspace:
             )
         with storage_errors(self.root):
             lock.truncate(0)
-            lock.write(f"pid {os.getpid()}")
-            lock.flush()
+            os.write(lock.fileno(), f"pid {os.getpid()}".encode())  # what stays in a buffer would fail again on closing
 
 
 def _make(root: Path) -> None:
