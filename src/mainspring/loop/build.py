@@ -28,13 +28,13 @@ from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import FeatureFacts, RunContext, TableFacts, evaluation_json, write_report
 from mainspring.evaluation.results import Evaluation
 from mainspring.features.rows import row_expression
-from mainspring.features.warm import warming
 from mainspring.lake import Lake
 from mainspring.ledger import Artifact, Dataset, Ledger, Metric, Run, Stage
 from mainspring.ledger import Model as ModelRecord
 from mainspring.loop.facts import Facts, bring_in, describe
 from mainspring.loop.stages import Made, Progress, Stages
 from mainspring.loop.system_file import LoadedSystem
+from mainspring.loop.warm import warming
 from mainspring.model import Model
 from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
 from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
