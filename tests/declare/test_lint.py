@@ -156,6 +156,12 @@ HISTORY = [
         "2024-01-01T00:00:00Z to 2024-03-01T00:00:00Z (60d). Shorten within, or bring more history.",
     ),
     (
+        "label-table-ends-early", {}, {"arrival": TableFacts(9, LAST - 9 * DAY, LAST - 5 * DAY)},
+        "The history goes on after the last row that could decide a label: labels after that are all True. Arrival is known "
+        "from 2024-02-21T00:00:00Z to 2024-02-25T00:00:00Z (4d), everything from 2024-01-01T00:00:00Z to "
+        "2024-03-01T00:00:00Z (60d). Bring the rest of that table, or end the others with it.",
+    ),
+    (
         "static-duplicates", {"features": {"height": Airport.altitude.latest(by="origin")}},
         {"airport": TableFacts(3000, duplicate_keys=1200)},
         "Table Airport is static and has 1,200 rows whose key another row has. Its key is origin. Keep one row for each key; "

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import mainspring as ms
 from mainspring.clock import DAY, MINUTE
 from mainspring.errors import DeclarationError
+from mainspring.features import INSTANT
 from mainspring.loop import LoadedSystem, build
 from mainspring.loop.build import Built
+from mainspring.loop.lesson import Lesson
 from mainspring.model.bundle import load_bundle
+from mainspring.training.dataset import assemble
 from mainspring.workspace import Workspace
 
 
@@ -149,6 +153,23 @@ def test_what_changed_is_done_again_and_nothing_else(workspace: Path) -> None:
     assert run(workspace, dataclasses.replace(SYSTEM, features=fewer))[1] == ["facts"]
 
 
+def test_what_only_the_threshold_or_the_slices_need_trains_nothing_again(workspace: Path) -> None:
+    payoff = ms.Payoff(hit=1, miss=-1, false_alarm=-1, unit="EUR")
+    objective = dataclasses.replace(SYSTEM.objective, payoff=payoff, slices=())
+    built, reused = run(workspace, dataclasses.replace(SYSTEM, objective=objective))
+    assert reused == ["facts", "features", "training"]
+    assert load_bundle(built.bundle).model.threshold == payoff.threshold
+
+
+def test_declarations_that_take_turns_keep_a_bundle_each(workspace: Path, first: tuple[Path, Built]) -> None:
+    before = (first[1].bundle / "manifest.json").read_bytes()
+    other, _ = run(workspace, dataclasses.replace(SYSTEM, description="Another text."))
+    back, reused = run(workspace)
+    assert other.bundle != back.bundle
+    assert "bundle" in reused
+    assert (back.bundle / "manifest.json").read_bytes() == before
+
+
 def test_a_new_fact_changes_the_snapshot_and_all_that_follows(workspace: Path) -> None:
     facts = history()
     late = facts[Delivery].tail(1).with_columns(pl.lit("unknown order").alias("order_id"))
@@ -170,6 +191,41 @@ def test_two_workspaces_make_the_same_bytes(first: tuple[Path, Built], tmp_path:
     assert files == {path.name for path in first[1].bundle.iterdir()} - differing
     for name in files:
         assert (built.bundle / name).read_bytes() == (first[1].bundle / name).read_bytes(), name
+
+
+def test_who_takes_part_does_not_depend_on_how_soon_a_label_came() -> None:
+    facts = history()
+    slow = pl.col("arrived") + pl.duration(minutes=pl.col("order_id").str.slice(1).cast(pl.Int64) % 80)
+    splits = []
+    for deliveries in (facts[Delivery], facts[Delivery].with_columns(slow.alias("arrived"))):
+        frames = {"order": facts[Order], "delivery": deliveries}
+        known = {"order": "placed", "delivery": "arrived"}
+        seen = {
+            name: frame.sort(known[name]).with_columns(pl.col(known[name]).alias("_visible_at")).with_row_index("_seq")
+            for name, frame in frames.items()
+        }
+        end = pl.DataFrame({"_visible_at": [START + 31 * DAY]}).cast({"_visible_at": INSTANT})
+        seen["order"] = pl.concat([seen["order"], end], how="diagonal")  # both histories end at one instant
+        splits.append(Lesson(SYSTEM, assemble(SYSTEM, seen)).split)
+    for part in ("train", "calibrate", "refit", "test"):
+        assert np.array_equal(getattr(splits[0], part), getattr(splits[1], part)), part
+
+
+def test_a_class_that_only_the_test_part_has_is_left_out_and_counted(tmp_path: Path) -> None:
+    facts = history()
+    last = START + 27 * DAY
+    arrived = pl.col("arrived").cast(pl.Int64)
+    odd = facts[Delivery].with_columns(
+        pl.when(arrived > last).then(pl.lit(999.0)).otherwise("minutes").alias("minutes")
+    )
+    outcome = ms.where(Delivery.minutes > 900, "odd").otherwise(
+        ms.where(Delivery.minutes > 40, "slow").otherwise("fast")
+    )
+    label = ms.Label(outcome, by="order_id", within="3h", otherwise="lost")
+    for model in (SYSTEM.model, LogisticRegression()):
+        system = dataclasses.replace(SYSTEM, label=label, objective=ms.Objective(), heuristic=None, model=model)
+        evaluation = run(tmp_path / type(model).__name__, system, {**facts, Delivery: odd})[0].evaluation
+        assert evaluation.left_out["class not seen before the test part"] > 50
 
 
 def test_rows_that_break_their_contract_are_warned_about_and_kept(tmp_path: Path) -> None:

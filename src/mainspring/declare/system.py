@@ -56,7 +56,7 @@ class System(Declared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", self.name):
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.name):
             raise self._refuse(
                 f"System(name={self.name!r}) cannot name files.", 'Write lower case with dashes, "flight-delays".'
             )
@@ -136,5 +136,5 @@ class System(Declared):
     @property
     def features_fingerprint(self) -> str:
         """Depends on what decisions, features, heuristic and label are made of: unchanged, their dataset can be used again."""
-        parts = (self.decision, self.label, self.features, self.heuristic, self.objective.slices)
+        parts = (self.decision, self.label, self.features, self.heuristic)
         return fingerprint({"parts": [encode(p) for p in parts], "tables": [encode(t.__schema__) for t in self.tables]})

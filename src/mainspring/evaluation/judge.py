@@ -172,7 +172,7 @@ class _Judgement:
         p = competitor.prediction
         worth = self.payoffs(p)
         found = intervals(self.metrics, self.y, p, self.resamples, worth)
-        both = (self.worth, worth) if self.worth is not None and worth is not None else None
+        both = None if self.worth is None or worth is None else (self.worth, worth)
         ahead = paired_difference([self.metric], self.y, self.p, p, self.resamples, both)
         return Baseline(
             name=competitor.name,
@@ -229,8 +229,9 @@ class _Judgement:
             name: dataset.newest[name][labelled].to_physical().fill_null(ALWAYS).to_numpy()
             for name in dataset.newest.columns
         }
-        scans = {name: plan(self.system.features).scan_of(name) for name in self.system.features}
-        newest = {name: times[scan.name] for name, scan in scans.items() if scan is not None}
+        work = plan(self.system.features)
+        read = {name: [times[scan.name] for scan in work.scans_of(name)] for name in self.system.features}
+        newest = {name: np.max(columns, axis=0) for name, columns in read.items() if columns}
         keys = [c.name for c in self.system.decision.table.__schema__.columns if c.kind in {Kind.KEY, Kind.CATEGORY}]
         audit = metric_named("auc", "binary") if self.model.task == "binary" else self.metric
         figure = audit.value_or_nan(self.y, self.p) if self.model.task == "binary" else None

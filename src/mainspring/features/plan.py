@@ -40,12 +40,12 @@ class Plan:
     scans: tuple[Scan, ...]
     names: Mapping[str, str]
 
-    def scan_of(self, expression: str) -> Scan | None:
-        """Return the scan that the named expression reads first; None when it reads the decision's row alone."""
-        for node in walk(self.expressions[expression]):
-            if isinstance(node, Aggregate):
-                return next(scan for scan in self.scans if self.names[node.fingerprint] in scan.aggregates)
-        return None
+    def scans_of(self, expression: str) -> list[Scan]:
+        """Return the scans that the named expression reads; none when it reads the decision's row alone."""
+        used = {
+            self.names[node.fingerprint] for node in walk(self.expressions[expression]) if isinstance(node, Aggregate)
+        }
+        return [scan for scan in self.scans if used & scan.aggregates.keys()]
 
 
 def plan(expressions: Mapping[str, Expression]) -> Plan:

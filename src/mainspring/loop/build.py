@@ -10,28 +10,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 import mainspring
 from mainspring.clock import Clock, format_instant
-from mainspring.declare import Expression, LightGBM, System, encode, fingerprint
+from mainspring.declare import System, encode, fingerprint
 from mainspring.declare.lint import Finding, lint, lint_history
-from mainspring.errors import BundleError, DeclarationError, MainspringError, TrainingError
+from mainspring.errors import BundleError, DeclarationError, MainspringError
 from mainspring.evaluation.baselines import competitors
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.judge import judge
-from mainspring.evaluation.report import FeatureFacts, RunContext, TableFacts, evaluation_json, write_report
+from mainspring.evaluation.report import RunContext, evaluation_json, write_report
 from mainspring.evaluation.results import Evaluation
-from mainspring.features.rows import row_expression
 from mainspring.lake import Lake
-from mainspring.ledger import Artifact, Dataset, Ledger, Metric, Run, Stage
-from mainspring.ledger import Model as ModelRecord
+from mainspring.ledger import Ledger, Run, Stage
+from mainspring.loop.context import run_context
 from mainspring.loop.facts import Facts, bring_in, describe
+from mainspring.loop.lesson import Lesson
+from mainspring.loop.record import record_run
 from mainspring.loop.stages import Made, Progress, Stages
 from mainspring.loop.system_file import LoadedSystem
 from mainspring.loop.warm import warming
@@ -39,19 +40,8 @@ from mainspring.model import Model
 from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
 from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
 from mainspring.storage import storage_errors, write_atomically
-from mainspring.training import (
-    LINEAR,
-    Rows,
-    Split,
-    Task,
-    Trainer,
-    decision_threshold,
-    encode_labels,
-    split_by_time,
-    task_of,
-    train,
-)
 from mainspring.training import dataset as datasets
+from mainspring.training import decision_threshold, train
 from mainspring.workspace import Workspace
 
 __all__ = ["Built", "build", "check_findings", "namespace"]
@@ -155,11 +145,12 @@ class _Build:
         data = self.stages.reuse(
             "features", data_key, load=self.load_dataset, make=lambda: self.make_dataset(facts, data_key)
         )
-        lesson = _Lesson(self.system, data)
+        lesson = Lesson(self.system, data)
         model_key = self.key(data_key, self.recipe())
-        model = self.stages.reuse(
+        fitted = self.stages.reuse(
             "training", model_key, load=self.load_model, make=lambda: self.make_model(lesson, model_key)
         )
+        model = replace(fitted, threshold=decision_threshold(self.system.objective.payoff))
         verdict_key = self.key(
             model_key, *(encode(p) for p in (self.system.objective, self.system.checks, self.system.groups))
         )
@@ -169,15 +160,17 @@ class _Build:
             load=self.load_evaluation,
             make=lambda: self.make_evaluation(lesson, model, verdict_key),
         )
+        bundle_key = self.key(verdict_key, self.system.fingerprint, facts.quarantined)
         bundle = self.stages.reuse(
             "bundle",
-            self.key(verdict_key, self.system.fingerprint),
+            bundle_key,
             load=self.load_bundle,
-            make=lambda: self.make_bundle(facts, lesson, model, evaluation, verdict_key),
+            make=lambda: self.make_bundle(facts, lesson, model, evaluation, bundle_key),
         )
-        fingerprints = {"declaration": self.system.fingerprint, "dataset": data_key, "model": model_key}
-        report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, fingerprints))
-        self.record(facts, data, data_key, model_key, model, evaluation, bundle, report, document)
+        keys = {"declaration": self.system.fingerprint, "dataset": data_key, "model": model_key}
+        report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, keys))
+        files = {"dataset": self.dataset_path(data_key), "bundle": bundle, "report": report, "json": document}
+        record_run(self.workspace, self.run.name, self.system, facts, data, model, evaluation, keys, files)
         run = self.ledger.finish_run(
             self.run.name, ended_at=self.clock.now(), seconds=self.stages.seconds, reused=self.stages.reused
         )
@@ -195,8 +188,11 @@ class _Build:
 
     @staticmethod
     def key(*parts: Any) -> str:
-        """The fingerprint of a stage's inputs; the version of the code is one of them."""
-        return fingerprint([mainspring.__version__, *parts])
+        """The fingerprint of a stage's inputs; the code that computes is one of them."""
+        return fingerprint([code_fingerprint(), *parts])
+
+    def dataset_path(self, key: str) -> Path:
+        return self.workspace.datasets / f"{self.system.name}-{key}.parquet"
 
     # -- facts -------------------------------------------------------------------------------------------------------
 
@@ -212,7 +208,12 @@ class _Build:
                     f'See them: mainspring sql "select * from {each.table}_quarantine"'
                 )
         changed = sum(each.accepted + each.withdrawn for each in facts.ingested)
-        return Made(facts, f"{facts.rows:,} rows in {len(facts.frames)} tables" if changed else "unchanged")
+        return Made(
+            facts,
+            f"{facts.rows:,} rows in {len(facts.frames)} table{'s' if len(facts.frames) > 1 else ''}"
+            if changed
+            else "unchanged",
+        )
 
     def warn(self, message: str) -> None:
         self.notes.append(message)
@@ -222,7 +223,7 @@ class _Build:
 
     def make_dataset(self, facts: Facts, key: str) -> Made[datasets.Dataset]:
         data = datasets.assemble(self.system, facts.frames)
-        path = self.workspace.datasets / f"{self.system.name}-{key}.parquet"
+        path = self.dataset_path(key)
         datasets.write_dataset(data, path)
         output = {"left_out": dict(data.left_out), "as_of": data.as_of}
         return Made(data, _about(data), output, self.workspace.relative(path))
@@ -237,20 +238,17 @@ class _Build:
     # -- training ----------------------------------------------------------------------------------------------------
 
     def recipe(self) -> Any:
-        """Everything a model depends on besides its dataset."""
+        """Everything a fit depends on besides its dataset; what a decision is worth only moves the threshold."""
         objective = self.system.objective
-        library = "lightgbm" if isinstance(self.system.model, LightGBM) else "scikit-learn"
-        loss = (objective.metric, objective.quantile, encode(objective.payoff))
-        return [encode(self.system.model), encode(self.system.training), loss, library, version(library)]
+        return [encode(self.system.model), encode(self.system.training), objective.metric, objective.quantile]
 
-    def make_model(self, lesson: _Lesson, key: str) -> Made[Model]:
+    def make_model(self, lesson: Lesson, key: str) -> Made[Model]:
         trained = train(
             self.system.model,
             lesson.rows,
             lesson.task,
             self.system.training,
             as_of=lesson.data.as_of,
-            threshold=decision_threshold(self.system.objective.payoff),
             split=lesson.split,
         )
         lesson.trainer = trained.trainer
@@ -277,7 +275,7 @@ class _Build:
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
-    def make_evaluation(self, lesson: _Lesson, model: Model, key: str) -> Made[Evaluation]:
+    def make_evaluation(self, lesson: Lesson, model: Model, key: str) -> Made[Evaluation]:
         baselines = competitors(self.system, lesson.data, lesson.y, lesson.split, lesson.prepared(), lesson.linear())
         gains = getattr(model.predictor, "gain", None)
         gain = dict(zip(model.schema.names, map(float, gains()), strict=True)) if gains is not None else None
@@ -305,11 +303,10 @@ class _Build:
 
     # -- bundle and report -------------------------------------------------------------------------------------------
 
-    def make_bundle(self, facts: Facts, lesson: _Lesson, model: Model, evaluation: Evaluation, key: str) -> Made[Path]:
+    def make_bundle(self, facts: Facts, lesson: Lesson, model: Model, evaluation: Evaluation, key: str) -> Made[Path]:
         folder = self.workspace.bundles / f"{self.system.name}-{key[:10]}"
-        fitted_on = lesson.data.features[lesson.split.refit]
         reference = Reference(
-            sketch_features(fitted_on, lesson.kinds),
+            sketch_features(lesson.data.features[lesson.before_test], lesson.kinds),
             sketch_prediction(model.predict(lesson.data.features[lesson.split.test]), model.classes),
         )
         context = self.context(facts, lesson.data, {"declaration": self.system.fingerprint})
@@ -349,160 +346,26 @@ class _Build:
         return Made((page, document), page.name)
 
     def context(self, facts: Facts, data: datasets.Dataset, fingerprints: Mapping[str, str]) -> RunContext:
-        """What the report and the card say besides what was found."""
-        system = self.system
-        rows = max(data.decisions.height, 1)
-        declaration = [
-            f"decide for each {system.decision.table.__name__} at {system.decision.time!r}"
-            if system.decision.every is None
-            else f"decide for each {system.decision.table.__name__} every {system.decision.every}",
-            f"label: {system.label.outcome!r} within {system.label.within}"
-            + (f", otherwise {system.label.otherwise!r}" if system.label.otherwise is not None else ""),
-            f"model: {system.model!r}",
-            f"training: {system.training!r}",
-        ]
-        return RunContext(
+        return run_context(
+            self.system,
+            facts,
+            data,
             run=self.run.name,
             generated=format_instant(self.clock.now()),
-            version=mainspring.__version__,
-            purpose=system.description,
-            declaration=declaration,
-            decisions={"made": data.decisions.height, "with a known label": data.labelled},
-            seconds=dict(self.stages.seconds),
-            tables=[
-                TableFacts(
-                    name=name,
-                    rows=frame.height,
-                    snapshot=str(facts.snapshots[name]),
-                    quarantined=facts.quarantined[name],
-                )
-                for name, frame in facts.frames.items()
-            ],
-            features=[
-                FeatureFacts(
-                    name=name,
-                    group=system.group_of(name),
-                    kind=str(expression.kind),
-                    expression=repr(expression),
-                    missing=data.features[name].null_count() / rows,
-                )
-                for name, expression in system.features.items()
-            ],
-            fingerprints=dict(fingerprints),
-            brief=list(system.brief.answers().items()) if system.brief is not None else [],
+            seconds=self.stages.seconds,
+            fingerprints=fingerprints,
         )
 
-    # -- ledger ------------------------------------------------------------------------------------------------------
 
-    def record(
-        self,
-        facts: Facts,
-        data: datasets.Dataset,
-        data_key: str,
-        model_key: str,
-        model: Model,
-        evaluation: Evaluation,
-        bundle: Path,
-        report: Path,
-        document: Path,
-    ) -> None:
-        """Write the run's results into the ledger."""
-        name = self.run.name
-        self.ledger.record_dataset(
-            Dataset(
-                run=name,
-                fingerprint=data_key,
-                snapshots=dict(facts.snapshots),
-                decisions=data.decisions.height,
-                labelled=data.labelled,
-                features={feature: repr(expression) for feature, expression in self.system.features.items()},
-                path=self.workspace.relative(self.workspace.datasets / f"{self.system.name}-{data_key}.parquet"),
-            )
-        )
-        self.ledger.record_model(
-            ModelRecord(
-                run=name,
-                id=model_key,
-                dataset=data_key,
-                estimator=encode(self.system.model),
-                calibration=model.calibration.method,
-                threshold=model.threshold,
-                bundle=self.workspace.relative(bundle),
-            )
-        )
-        self.ledger.record_metrics(_metric_records(name, model_key, evaluation))
-        for kind, path in (
-            ("report", report),
-            ("json", document),
-            ("card", bundle / "card.md"),
-            ("bundle", bundle / "manifest.json"),
-        ):
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            place = path.parent if kind == "bundle" else path
-            self.ledger.record_artifact(
-                Artifact(run=name, kind=kind, path=self.workspace.relative(place), sha256=digest)
-            )
-
-
-class _Lesson:
-    """A dataset as training sees it: labels as numbers, the split, and the rows prepared for fitting, once they are needed."""
-
-    def __init__(self, system: System, data: datasets.Dataset) -> None:
-        self.system, self.data = system, data
-        self.kinds = {name: _feature_kind(expression.kind) for name, expression in system.features.items()}
-        kind = system.label.task
-        classes = tuple(data.labels["label"].drop_nulls().unique().sort()) if kind == "multiclass" else ()
-        self.task: Task = task_of(kind, system.objective, classes)
-        labels = data.labels["label"].to_numpy()
-        self.rows = Rows(
-            features=data.features,
-            kinds=self.kinds,
-            labels=labels,
-            decided_at=data.decided_at,
-            label_known_at=data.label_known_at,
-        )
-        self.y = encode_labels(labels, self.task)
-        options = system.training
-        split = split_by_time(
-            data.decided_at,
-            data.label_known_at,
-            test=options.test,
-            calibrate=options.calibrate,
-            window=options.window,
-            as_of=data.as_of,
-        )
-        self.split: Split = split if options.where is None else _taught_where(options.where, split, data)
-        self.trainer: Trainer | None = None
-
-    def prepared(self) -> Trainer:
-        """The trainer of the declared model."""
-        if self.trainer is None:
-            self.trainer = Trainer(self.system.model, self.rows, self.y, self.split, self.task, self.system.training)
-        return self.trainer
-
-    def linear(self) -> Trainer:
-        """The trainer of the linear baseline."""
-        return Trainer(LINEAR, self.rows, self.y, self.split, self.task, self.system.training)
-
-
-def _taught_where(condition: Expression, split: Split, data: datasets.Dataset) -> Split:
-    """Return the split without the rows to learn from for which a condition on the decision's row is not true."""
-    holds = data.decisions.select(row_expression(condition).fill_null(False)).to_series().to_numpy()
-    parts = {name: rows[holds[rows]] for name in ("train", "calibrate", "refit") for rows in [getattr(split, name)]}
-    left_out = {"judged, not learned from": int((~holds[np.union1d(split.refit, split.train)]).sum())}
-    if not all(len(rows) for rows in parts.values()):
-        raise TrainingError(
-            "TRAIN_SPLIT",
-            f"Training(where={condition!r}) leaves nothing to learn from.",
-            fix="Widen the condition.",
-            origin=condition.origin,
-        )
-    return replace(split, **parts, left_out={**split.left_out, **left_out})
-
-
-def _feature_kind(kind: Any) -> str:
-    """The kind of a feature's values as a model knows it."""
-    return {"key": "category", "span": "float", "time": "float"}.get(str(kind), str(kind))
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """Sixteen hexadecimal digits of everything that computes: Mainspring's own source and the libraries under it."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(mainspring.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    for library in ("lightgbm", "numpy", "polars", "scikit-learn"):
+        digest.update(f"{library} {version(library)}".encode())
+    return digest.hexdigest()[:16]
 
 
 def _about(data: datasets.Dataset) -> str:
@@ -512,22 +375,3 @@ def _about(data: datasets.Dataset) -> str:
 def _verdict(evaluation: Evaluation) -> str:
     figure = evaluation.metrics.get(evaluation.metric)
     return f"{evaluation.metric} {figure.value:.4f}" if figure is not None else f"{evaluation.metric} unknown"
-
-
-def _metric_records(run: str, model: str, evaluation: Evaluation) -> list[Metric]:
-    """All figures of an evaluation as the ledger keeps them, the objective's metric first."""
-
-    def of(scope: str, figures: Mapping[str, Any], payoff: Any) -> list[Metric]:
-        everything = {**figures, **({"payoff": payoff} if payoff is not None else {})}
-        first = {evaluation.metric: everything[evaluation.metric]} if evaluation.metric in everything else {}
-        return [
-            Metric(run=run, model=model, scope=scope, name=name, value=f.value, low=f.low, high=f.high)
-            for name, f in {**first, **everything}.items()
-        ]
-
-    records = of("test", evaluation.metrics, evaluation.payoff)
-    for baseline in evaluation.baselines:
-        records += of(f"baseline:{baseline.name}", baseline.metrics, baseline.payoff)
-    for each in evaluation.slices:
-        records += of(f"slice:{each.column}={each.value}", each.metrics, each.payoff)
-    return records

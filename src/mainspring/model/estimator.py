@@ -31,18 +31,23 @@ class EstimatorPredictor:
     names: tuple[str, ...]
     encoder: LinearEncoder | None = None
     scores: bool = False
+    classes: int = 0
 
     def predict(self, frame: pl.DataFrame) -> np.ndarray:
         """Return P(yes) (rows,), the probability of each class (rows, classes), or the number (rows,)."""
         rows = frame.select(self.names) if self.encoder is None else self.encoder.encode(frame)
         if not frame.height:  # scikit-learn refuses to predict no rows
-            return np.empty((0, len(self.estimator.classes_)) if self.task == "multiclass" else 0)
+            return np.empty((0, self.classes) if self.task == "multiclass" else 0)
         if self.task == "regression":
             return np.asarray(self.estimator.predict(rows), dtype=np.float64).reshape(frame.height)
         if self.scores:
             return expit(np.asarray(self.estimator.decision_function(rows), dtype=np.float64))
         chances = np.asarray(self.estimator.predict_proba(rows), dtype=np.float64)
-        return chances[:, 1] if self.task == "binary" else chances
+        if self.task == "binary":
+            return chances[:, 1]
+        every = np.zeros((frame.height, self.classes))  # a class that no row taught has no column of its own
+        every[:, self.estimator.classes_.astype(np.intp)] = chances
+        return every
 
     def files(self) -> dict[str, bytes]:
         """Return what a bundle stores: the estimator, and the encoder where there is one.
@@ -53,7 +58,13 @@ class EstimatorPredictor:
 
         stored = canonical(skops.io.dumps(self.estimator))
         _trusted_types(stored)
-        rest = {"task": self.task, "names": self.names, "encoder": self.encoder, "scores": self.scores}
+        rest = {
+            "task": self.task,
+            "names": self.names,
+            "encoder": self.encoder,
+            "scores": self.scores,
+            "classes": self.classes,
+        }
         return {"model.skops": stored, "inputs.json": msgspec.json.encode(rest)}
 
 
@@ -68,7 +79,7 @@ def load_estimator(files: dict[str, bytes]) -> EstimatorPredictor:
     stored = files["model.skops"]
     estimator = skops.io.loads(stored, trusted=_trusted_types(stored))
     rest = msgspec.json.decode(files["inputs.json"], type=_Inputs)
-    return EstimatorPredictor(estimator, rest.task, rest.names, rest.encoder, rest.scores)
+    return EstimatorPredictor(estimator, rest.task, rest.names, rest.encoder, rest.scores, rest.classes)
 
 
 class _Inputs(msgspec.Struct, frozen=True):
@@ -76,6 +87,7 @@ class _Inputs(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     encoder: LinearEncoder | None
     scores: bool
+    classes: int = 0
 
 
 def _trusted_types(stored: bytes) -> list[str]:

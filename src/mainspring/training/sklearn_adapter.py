@@ -65,7 +65,9 @@ class SklearnFitter:
                 f"{type(estimator).__name__} failed while fitting: {error}",
                 fix="Check the estimator's parameters; with inputs='frame' it must take missing values and text itself.",
             ) from error
-        return EstimatorPredictor(estimator, self._task.kind, tuple(kept.names), encoder, self._scores)
+        return EstimatorPredictor(
+            estimator, self._task.kind, tuple(kept.names), encoder, self._scores, len(self._task.classes)
+        )
 
 
 def _answers_with_scores(estimator: Any, task: Task) -> bool:

@@ -79,6 +79,32 @@ def horizon_beyond_history(system: System, facts: Facts) -> Iterator[Problem]:
         )
 
 
+@history_rule(
+    "label-table-ends-early",
+    "warning",
+    "The label's table stops before the others, so `otherwise` stands in for rows to come.",
+)
+def label_table_ends_early(system: System, facts: Facts) -> Iterator[Problem]:
+    names = {
+        c.table.__schema__.name for c in walk(system.label.outcome) if isinstance(c, Column) and c.table is not None
+    }
+    known, of_label = _span(facts), _span(facts, *names) if names else None
+    waits = system.label.otherwise is not None or system.label.is_window
+    if (
+        waits
+        and known is not None
+        and of_label is not None
+        and known[1] - of_label[1] > parse_span(system.label.within)
+    ):
+        yield Problem(
+            f"The history goes on after the last row that could decide a label: labels after that are all "
+            f"{'empty windows' if system.label.is_window else repr(system.label.otherwise)}.",
+            "Bring the rest of that table, or end the others with it.",
+            f"{' and '.join(sorted(names))} is known {_words(of_label)}, everything {_words(known)}.",
+            system.label.origin,
+        )
+
+
 @history_rule("static-duplicates", "error", "A static table has several rows for one key.")
 def static_duplicates(system: System, facts: Facts) -> Iterator[Problem]:
     for table in system.tables:
