@@ -156,7 +156,9 @@ HISTORY = [
         "2024-01-01T00:00:00Z to 2024-03-01T00:00:00Z (60d). Shorten within, or bring more history.",
     ),
     (
-        "label-table-ends-early", {}, {"arrival": TableFacts(9, LAST - 9 * DAY, LAST - 5 * DAY)},
+        "label-table-ends-early",
+        {"label": ms.Label(Arrival.arr_delay >= 15, by="flight_id", within="36h", otherwise=True)},
+        {"arrival": TableFacts(9, LAST - 9 * DAY, LAST - 5 * DAY)},
         "The history goes on after the last row that could decide a label: labels after that are all True. Arrival is known "
         "from 2024-02-21T00:00:00Z to 2024-02-25T00:00:00Z (4d), everything from 2024-01-01T00:00:00Z to "
         "2024-03-01T00:00:00Z (60d). Bring the rest of that table, or end the others with it.",
