@@ -1,167 +1,169 @@
 """Time every window feature of 336,776 flights against Polars and DuckDB, on the same frames in the same run.
 
 For each of origin, carrier and tailnum and each of 1h, 6h, 1d and 7d: count, mean and max of the departure delays known in
-the window; the latest arrival delay by tailnum; the latest weather by origin. All answers are first shown to be equal.
+the window; the latest arrival delay by tailnum; the latest weather by origin. Ours are declared and computed by
+`mainspring.features.compute`; each peer runs in its own process, and in its own environment where --peer-python names one.
+All answers are first shown to be equal. Contenders run in turn, so that whatever else the machine does falls on all alike.
 The last line on stdout is one JSON object.
 
-    python benchmarks/features.py            everything
-    python benchmarks/features.py --size 10  our time and peak memory at ten times the rows, nothing else
+    python benchmarks/features.py               the fastest forms of each peer, medians of 5
+    python benchmarks/features.py --all-forms   every form in which the peers were tried
+    python benchmarks/features.py --scaling     and our time and memory at 10 and 30 times the rows
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from flights import KEYS, SPANS, WEATHER, Flights, feature_names, load
-from mainspring.features import alignment, kernels
+import flights
 
 RUNS = 5
 SIZES = (1, 10, 30)
+PEERS = ("polars", "duckdb")
+OURS = "mainspring"
 
 
-def mainspring(flights: Flights) -> dict[str, np.ndarray]:
-    """Compute the features with two threads, from the same frames that the peers are given."""
-    times = flights.decisions["time"].to_physical().to_numpy()
+class Contender:
+    """A process that has the frames in memory and computes the features in one of several forms when asked."""
 
-    def windows(by: str) -> dict[str, np.ndarray]:
-        aligned = align(flights.decisions, flights.departures, by, times, time_order, departures.result())
-        values = flights.departures["dep_delay"].to_numpy()[departures.result()][aligned.fact_order]
-        high, low = kernels.prefix_sums(values, aligned.starts)
-        upper, order = aligned.upper, aligned.decision_order
-        found = {}
-        for span, over in SPANS.items():
-            lower = aligned.lower(over)
-            found[f"{by}_count_{span}"] = kernels.window_count(lower, upper, order)
-            found[f"{by}_mean_{span}"] = kernels.window_mean(values, high, low, lower, upper, order)
-            found[f"{by}_max_{span}"] = kernels.window_max(values, lower, upper, order)
-        return found
+    def __init__(self, name: str, python: str, folder: Path) -> None:
+        self.name = name
+        program = Path(__file__).with_name("contender.py")
+        self.process = subprocess.Popen(
+            [python, str(program), f"features_{name}", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.ready = self._reply()
 
-    def latest(by: str, facts: pl.DataFrame, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
-        known = order_by_time(facts["known_at"])
-        aligned = align(flights.decisions, facts, by, times, time_order, known)
-        position = kernels.latest_position(aligned.lower(None), aligned.upper, aligned.decision_order)
-        row = np.append(known[aligned.fact_order], -1)[position]
-        return {name: np.append(facts[name].to_numpy(), np.nan)[row] for name in columns}
+    def ask(self, *command: str) -> Any:
+        assert self.process.stdin is not None
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+        return self._reply()
 
-    with ThreadPoolExecutor(2) as threads:
-        departures = threads.submit(order_by_time, flights.departures["known_at"])
-        time_order = order_by_time(flights.decisions["time"])
-        jobs = [threads.submit(windows, by) for by in KEYS]
-        jobs.append(threads.submit(latest, "tailnum", flights.arrivals, ("arr_delay",)))
-        jobs.append(threads.submit(latest, "origin", flights.weather, WEATHER))
-        return {name: column for job in jobs for name, column in job.result().items()}
+    def _reply(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} stopped; what it said stands above.")
+        return json.loads(line)
 
-
-def order_by_time(times: pl.Series) -> np.ndarray:
-    return np.argsort(times.to_physical().to_numpy(), kind="stable")
+    def answer(self, form: str, folder: Path) -> pl.DataFrame:
+        path = folder / f"{self.name}-{form}.arrow"
+        self.ask("answer", form, str(path))
+        found = pl.read_ipc(path)
+        path.unlink()
+        return found.select(pl.col(flights.feature_names()).cast(pl.Float64))
 
 
-def align(
-    decisions: pl.DataFrame, facts: pl.DataFrame, by: str, times: np.ndarray, time_order: np.ndarray, known: np.ndarray
-) -> alignment.Alignment:
-    fact_codes, decision_codes, n_codes = alignment.encode_keys(facts.select(by), decisions.select(by))
-    fact_times = facts["known_at"].to_physical().to_numpy()
-    return alignment.align(fact_codes[known], fact_times[known], decision_codes, times, n_codes, time_order=time_order)
+@contextmanager
+def started(name: str, python: str, folder: Path) -> Iterator[Contender]:
+    contender = Contender(name, python, folder)
+    try:
+        yield contender
+    finally:
+        contender.process.kill()
+        contender.process.wait()
 
 
-def timed(compute: Callable[[Flights], object], flights: Flights) -> float:
-    return timed_twice(compute, flights)[0]
-
-
-def timed_twice(compute: Callable[[Flights], object], flights: Flights) -> tuple[float, float]:
-    """Time one run by the clock on the wall and by what the processors spent on it."""
-    wall, spent = time.perf_counter(), time.process_time()
-    compute(flights)
-    return time.perf_counter() - wall, time.process_time() - spent
-
-
-def check_equal(ours: dict[str, np.ndarray], theirs: pl.DataFrame, peer: str) -> None:
+def check_equal(ours: pl.DataFrame, theirs: pl.DataFrame, peer: str) -> None:
     """Stop unless every answer is the same: counts, maxima and latest values to the bit, means to 1e-9."""
-    for name in feature_names():
-        column = theirs[name].to_numpy()
+    for name in flights.feature_names():
         tolerance = 1e-9 if "_mean_" in name else 0.0
         # A peer that slides a sum over whole minutes may leave 1e-12 where the mean is exactly zero.
-        if not np.allclose(ours[name], column, rtol=tolerance, atol=tolerance, equal_nan=True):
-            differs = int((~np.isclose(ours[name], column, rtol=tolerance, atol=tolerance, equal_nan=True)).sum())
-            raise SystemExit(f"{peer} differs from Mainspring in {differs} answers of {name}.")
+        same = np.isclose(
+            ours[name].to_numpy(), theirs[name].to_numpy(), rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+        if not same.all():
+            raise SystemExit(f"{peer} differs from Mainspring in {(~same).sum()} answers of {name}.")
 
 
-def measure_size(copies: int) -> dict[str, float]:
-    """Measure ourselves at `copies` times the rows: seconds, and the peak memory of this process above its data."""
-    flights = load(copies)
-    before = peak_mb()
-    mainspring(flights)
-    seconds = statistics.median(timed(mainspring, flights) for _ in range(RUNS))
-    return {"size": copies, "seconds": round(seconds, 4), "peak_mb": peak_mb(), "data_and_imports_mb": before}
+def compare(folder: Path, peers: list[str], peer_python: str, all_forms: bool) -> dict[str, Any]:
+    """Show that all answers are equal, then time all contenders in turn."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(started(OURS, sys.executable, folder))
+        runs = [(ours, ours.ready["forms"][0])]
+        expected = ours.answer(*runs[0][1:], folder)
+        for peer in peers:
+            contender = stack.enter_context(started(peer, peer_python, folder))
+            for form in contender.ready["forms" if all_forms else "fastest"]:
+                check_equal(expected, contender.answer(form, folder), f"{peer} ({form})")
+                runs.append((contender, form))
+            say(f"{peer}: equal in all {len(flights.feature_names())} features")
+        taken = [{f"{who.name} {form}": who.ask("time", form) for who, form in runs} for _ in range(RUNS)]
+        peak = ours.ask("memory")["peak_mb"]
+    wall, cpu = ({name: median(turn[name][clock] for turn in taken) for name in taken[0]} for clock in ("wall", "cpu"))
+    fastest = {peer: min(seconds for name, seconds in wall.items() if name.split()[0] == peer) for peer in peers}
+    seconds = wall[f"{OURS} {runs[0][1]}"]
+    return {
+        "decisions": ours.ready["rows"],
+        "features": len(flights.feature_names()),
+        "ours": seconds,
+        "peers": fastest,
+        "ratio": round(min(fastest.values()) / seconds, 2),
+        "peak_mb": peak,
+        "forms": wall,
+        "cpu": cpu,
+    }
 
 
-def peak_mb() -> int:
-    """Return the most memory this process has held; getrusage would begin from the peak of the process that began it."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) // 1024
+def measure_size(copies: int, folder: Path) -> dict[str, float]:
+    """Measure ourselves at `copies` times the rows: seconds, and memory with and without what was there before."""
+    flights.write(flights.load(copies), folder)
+    with started(OURS, sys.executable, folder) as ours:
+        form = ours.ready["forms"][0]
+        ours.ask("time", form)  # once for the kernels to be loaded
+        taken = [ours.ask("time", form) for _ in range(RUNS)]
+        peak = ours.ask("memory")["peak_mb"]
+    return {
+        "size": copies,
+        "seconds": median(turn["wall"] for turn in taken),
+        "cpu": median(turn["cpu"] for turn in taken),
+        "peak_mb": peak,
+        "data_and_imports_mb": ours.ready["held_mb"],
+    }
 
 
-def measure_size_apart(copies: int) -> dict[str, float]:
-    """Measure a size in a process of its own, so that its peak memory is its own."""
-    command = [sys.executable, __file__, "--size", str(copies)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+def median(values: Iterator[float]) -> float:
+    return round(statistics.median(values), 4)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, help="measure only ourselves, at this many times the rows")
-    parser.add_argument("--peers", nargs="+", default=["polars", "duckdb"], help="whom to compare with")
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS, help="whom to compare with")
+    parser.add_argument("--peer-python", default=sys.executable, help="the Python that has the peers; else this one")
+    parser.add_argument("--all-forms", action="store_true", help="time every form of each peer, not only the fastest")
+    parser.add_argument("--scaling", action="store_true", help="measure ourselves at 10 and 30 times the rows too")
     arguments = parser.parse_args()
-    if arguments.size is not None:
-        print(json.dumps(measure_size(arguments.size)))
-        return
-    flights = load()
-    answers = mainspring(flights)
-    contenders: dict[str, Callable[[Flights], object]] = {"mainspring": mainspring}
-    for peer in arguments.peers:
-        module = importlib.import_module(f"peers.features_{peer}")
-        once = {}
-        for form, compute in module.FORMS.items():
-            check_equal(answers, compute(flights), f"{peer} ({form})")
-            once[form] = timed(compute, flights)
-            print(f"{peer} {form}: {once[form]:.3f} s", file=sys.stderr)
-        near = [form for form, seconds in once.items() if seconds <= 2 * min(once.values())]
-        contenders |= {f"{peer} {form}": module.FORMS[form] for form in near}
-    # In turn, so that whatever else the machine does falls on all of them alike.
-    rounds = [{name: timed_twice(compute, flights) for name, compute in contenders.items()} for _ in range(RUNS)]
-    medians, cpu = (
-        {name: round(statistics.median(turn[name][clock] for turn in rounds), 4) for name in contenders}
-        for clock in (0, 1)
-    )
-    peers = {
-        peer: min(seconds for name, seconds in medians.items() if name.startswith(peer)) for peer in arguments.peers
-    }
-    scaling = [measure_size_apart(copies) for copies in SIZES]
-    result = {
-        "name": "features",
-        "decisions": flights.decisions.height,
-        "features": len(feature_names()),
-        "ours": medians["mainspring"],
-        "peers": peers,
-        "ratio": round(min(peers.values()) / medians["mainspring"], 2),
-        "peak_mb": scaling[0]["peak_mb"],
-        "forms": medians,
-        "cpu": cpu,
-        "scaling": scaling,
-    }
-    print(json.dumps(result))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        load = round(os.getloadavg()[0], 2)
+        flights.write(flights.load(), folder)
+        result = {"name": "features"} | compare(folder, arguments.peers, arguments.peer_python, arguments.all_forms)
+        if arguments.scaling:
+            result["scaling"] = []
+            for copies in SIZES:
+                result["scaling"].append(measure_size(copies, folder))
+                say(f"size {copies}: {result['scaling'][-1]['seconds']} s")
+    print(json.dumps(result | {"cores": len(os.sched_getaffinity(0)), "load_before": load}))
 
 
 if __name__ == "__main__":

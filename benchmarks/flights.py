@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import polars as pl
@@ -14,11 +14,16 @@ HOUR = 3_600_000_000
 SPANS = {"1h": HOUR, "6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY}
 KEYS = ("origin", "carrier", "tailnum")
 WEATHER = ("temp", "wind_speed")
+FACTS = ("departures", "arrivals", "weather")
 
 
 @dataclass(frozen=True)
 class Flights:
-    """One frame of decisions (column `time`) and three tables of facts (column `known_at`), in the order of the files."""
+    """One frame of decisions (column `time`) in the order of the file, and three tables of facts (column `known_at`).
+
+    Facts lie in the order in which they became known, and `_seq` numbers those of one moment, because that is how a lake
+    gives them; every contender begins with these frames and may know that they are sorted.
+    """
 
     decisions: pl.DataFrame
     departures: pl.DataFrame
@@ -55,7 +60,23 @@ def load(copies: int = 1) -> Flights:
             known_at=instant("time_hour") + pl.duration(hours=1),
         ),
     )
-    return Flights(**{name: repeat(frame, copies) for name, frame in vars(tables).items()})
+    repeated = {name: repeat(frame, copies) for name, frame in vars(tables).items()}
+    for name in FACTS:
+        repeated[name] = repeated[name].sort("known_at", maintain_order=True).with_row_index("_seq")
+    return Flights(**repeated)
+
+
+def write(flights: Flights, folder: Path) -> None:
+    """Write the frames as Arrow files, for processes with other libraries."""
+    for name, frame in vars(flights).items():
+        frame.write_ipc(folder / f"{name}.arrow")
+
+
+def read(folder: Path) -> Flights:
+    """Read what `write` wrote, into memory."""
+    frames = {f.name: pl.read_ipc(folder / f"{f.name}.arrow") for f in fields(Flights)}
+    sort = {name: frames[name].set_sorted("known_at") for name in FACTS}
+    return Flights(**frames | sort)
 
 
 def instant(column: str) -> pl.Expr:
@@ -63,7 +84,7 @@ def instant(column: str) -> pl.Expr:
 
 
 def repeat(frame: pl.DataFrame, copies: int) -> pl.DataFrame:
-    time = frame.columns[-1]
+    time = frame.columns[-1]  # the last of each: `time` or `known_at`
     return pl.concat([frame.with_columns(pl.col(time) + pl.duration(days=400 * i)) for i in range(copies)])
 
 

@@ -43,8 +43,10 @@ def encode_keys(facts: pl.DataFrame, decisions: pl.DataFrame) -> tuple[np.ndarra
 
 def _encode_column(facts: pl.Series, decisions: pl.Series) -> tuple[np.ndarray, int]:
     """Number the values of two columns, one after the other, in a shared dictionary; missing is -1."""
-    frames = [_text_if_category(column).rename("key").to_frame() for column in (facts, decisions)]
-    column = pl.concat(frames, how="vertical_relaxed").to_series()
+    columns = [_text_if_category(column).rename("key") for column in (facts, decisions)]
+    if all(column.dtype == pl.String for column in columns):
+        return number_text(*columns)
+    column = pl.concat([column.to_frame() for column in columns], how="vertical_relaxed").to_series()
     if column.dtype in (pl.String, pl.Null):
         return number_text(column.cast(pl.String))
     numbers = column.cast(pl.Int8) if column.dtype == pl.Boolean else column.to_physical()

@@ -107,7 +107,12 @@ class _Scanner:
         self._sums: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def columns(self) -> list[pl.Series]:
-        return [self._column(name, aggregate) for name, aggregate in self.scan.aggregates.items()]
+        # One allocation for all answers: large enough for the system to give it in large pages.
+        rows = np.empty((len(self.scan.aggregates), len(self.alignment.decision_order)))
+        return [
+            self._column(name, aggregate, out)
+            for (name, aggregate), out in zip(self.scan.aggregates.items(), rows, strict=True)
+        ]
 
     def newest(self) -> pl.Series:
         """The visible time of the newest fact of each decision's key."""
@@ -115,15 +120,19 @@ class _Scanner:
         times = np.append(self.alignment.fact_times, ALWAYS)[position]  # position -1 reads the last entry
         return pl.Series(self.scan.name, times).replace(ALWAYS, None).cast(INSTANT)
 
-    def _column(self, name: str, aggregate: Aggregate) -> pl.Series:
+    def _column(self, name: str, aggregate: Aggregate, out: np.ndarray) -> pl.Series:
         if isinstance(aggregate, Latest):
             return self._picked(aggregate, kernels.latest_position, aggregate.within).alias(name)
         if not isinstance(aggregate, Window):
             raise TypeError(f"{type(aggregate).__name__} cannot be computed")
         if aggregate.statistic == "first":
             return self._picked(aggregate, kernels.first_position, aggregate.over).alias(name)
-        column = pl.Series(name, self._statistic(aggregate), nan_to_null=True)
-        return column if aggregate.kind is Kind.FLOAT else column.cast(pl.Int64).cast(_STORED[aggregate.kind])
+        if aggregate.statistic in {"count", "distinct"}:
+            out = out.view(np.int64)
+        self._statistic(aggregate, out)
+        column = pl.Series(name, out, nan_to_null=out.dtype == np.float64)
+        stored = _STORED.get(aggregate.kind)
+        return column if stored is None or column.dtype == stored else column.cast(pl.Int64).cast(stored)
 
     def _picked(self, aggregate: Aggregate, position: Callable[..., np.ndarray], over: str | None) -> pl.Series:
         """Gather the value of one row of each window; a missing value of that row stays missing."""
@@ -136,26 +145,26 @@ class _Scanner:
         index = pl.Series(rows).to_frame("row").select(pl.when(pl.Series(found >= 0)).then(pl.col("row"))).to_series()
         return self._value(aggregate.row).gather(index)
 
-    def _statistic(self, window: Window) -> np.ndarray:
+    def _statistic(self, window: Window, out: np.ndarray) -> None:
         alignment = self._counted(window, skip_missing=True)
-        lower, upper, order = alignment.lower(parse_span(window.over)), alignment.upper, alignment.decision_order
+        windows = alignment.lower(parse_span(window.over)), alignment.upper, alignment.decision_order, out
         match window.statistic:
             case "count":
-                return kernels.window_count(lower, upper, order)
+                kernels.window_count(*windows)
             case "distinct":
-                codes, n = self._codes(window)
-                return kernels.window_distinct(codes, n, lower, upper, order)
+                kernels.window_distinct(*self._codes(window), *windows)
             case "sum":
-                return kernels.window_sum(self._number(window), *self._prefix_sums(window), lower, upper, order)
+                kernels.window_sum(self._number(window), *self._prefix_sums(window), *windows)
             case "mean" | "share":
-                return kernels.window_mean(self._number(window), *self._prefix_sums(window), lower, upper, order)
+                kernels.window_mean(self._number(window), *self._prefix_sums(window), *windows)
             case "std":
-                return kernels.window_std(self._number(window), lower, upper, order)
+                kernels.window_std(self._number(window), *windows)
             case "min":
-                return kernels.window_min(self._number(window), lower, upper, order)
+                kernels.window_min(self._number(window), *windows)
             case "max":
-                return kernels.window_max(self._number(window), lower, upper, order)
-        raise ValueError(f"{window.statistic!r} is no statistic")
+                kernels.window_max(self._number(window), *windows)
+            case _:
+                raise ValueError(f"{window.statistic!r} is no statistic")
 
     def _value(self, row: Expression) -> pl.Series:
         """The values of a row expression, in the order of the facts."""

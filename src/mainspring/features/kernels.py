@@ -1,9 +1,11 @@
 """Window kernels: one linear scan each over (sorted values, lower, upper), with bounds that never decrease.
 
 Every kernel takes what an `Alignment` holds: `lower` and `upper`, the positions [lower, upper) of each sorted
-decision's window, and `order`, the row that each sorted decision came from. Answers are float64 in the order of the
-given decisions; NaN is missing. Values are finite: `Alignment.compact` took the missing ones out. Kernels release the
-GIL, keep no state, and an answer depends neither on later facts nor on the facts of other keys, to the last bit.
+decision's window, and `order`, the row that each sorted decision came from. Answers are in the order of the given
+decisions: float64 where NaN is missing, int64 of counts and positions. Windows write theirs into `out`, so that the caller
+can allocate for many at once: a new page of memory costs about as much as the answers on it. Values are finite:
+`Alignment.compact` took the missing ones out. Kernels release the GIL, keep no state, and an answer depends neither on
+later facts nor on the facts of other keys, to the last bit.
 """
 
 from __future__ import annotations
@@ -26,12 +28,10 @@ __all__ = [
 
 
 @njit(cache=True, nogil=True)
-def window_count(lower, upper, order):  # type: ignore[no-untyped-def]
+def window_count(lower, upper, order, out):  # type: ignore[no-untyped-def]
     """Count the facts of each window; 0 where there are none."""
-    out = np.empty(len(order))
     for i in range(len(order)):
         out[order[i]] = upper[i] - lower[i]
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -80,25 +80,21 @@ def prefix_sums(values, starts):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_sum(values, high, low, lower, upper, order):  # type: ignore[no-untyped-def]
+def window_sum(values, high, low, lower, upper, order, out):  # type: ignore[no-untyped-def]
     """Sum the values of each window, given their `prefix_sums`; 0 where there are none.
 
     The error is one rounding, and about 1e-32 of the largest sum in the key's history for each fact of it.
     """
-    out = np.empty(len(order))
     for i in range(len(order)):
         out[order[i]] = _sum_between(values, high, low, lower[i], upper[i])
-    return out
 
 
 @njit(cache=True, nogil=True)
-def window_mean(values, high, low, lower, upper, order):  # type: ignore[no-untyped-def]
+def window_mean(values, high, low, lower, upper, order, out):  # type: ignore[no-untyped-def]
     """Average the values of each window, given their `prefix_sums`; NaN where there are none."""
-    out = np.empty(len(order))
     for i in range(len(order)):
         count = upper[i] - lower[i]
         out[order[i]] = _sum_between(values, high, low, lower[i], upper[i]) / count if count > 0 else np.nan
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -112,24 +108,23 @@ def _sum_between(values, high, low, first, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_max(values, lower, upper, order):  # type: ignore[no-untyped-def]
-    """Return the greatest value of each window; NaN where there are none."""
-    return _extreme(values, lower, upper, order, 1.0)
+def window_max(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+    """Write the greatest value of each window; NaN where there are none."""
+    _extreme(values, lower, upper, order, out, 1.0)
 
 
 @njit(cache=True, nogil=True)
-def window_min(values, lower, upper, order):  # type: ignore[no-untyped-def]
-    """Return the least value of each window; NaN where there are none."""
-    return _extreme(values, lower, upper, order, -1.0)
+def window_min(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+    """Write the least value of each window; NaN where there are none."""
+    _extreme(values, lower, upper, order, out, -1.0)
 
 
 @njit(cache=True, nogil=True)
-def _extreme(values, lower, upper, order, sign):  # type: ignore[no-untyped-def]
+def _extreme(values, lower, upper, order, out, sign):  # type: ignore[no-untyped-def]
     """Find extremes stretch by stretch (see `_stretch`).
 
     Unlike a queue of candidates there is no branch that the values decide: a third to a fifth of its time.
     """
-    out = np.empty(len(order))
     nearest = np.empty(len(values))
     i = 0
     while i < len(order):
@@ -149,7 +144,6 @@ def _extreme(values, lower, upper, order, sign):  # type: ignore[no-untyped-def]
             else:
                 out[order[i]] = sign * max(nearest[lower[i]], nearest[upper[i] - 1])
             i += 1
-    return out
 
 
 @njit(cache=True, nogil=True)
@@ -167,15 +161,14 @@ def _stretch(lower, upper, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_std(values, lower, upper, order):  # type: ignore[no-untyped-def]
-    """Return the sample standard deviation (n - 1) of each window; NaN where there are fewer than two values.
+def window_std(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+    """Write the sample standard deviation (n - 1) of each window; NaN where there are fewer than two values.
 
     Found stretch by stretch (see `_stretch`), so that a large value that leaves the window leaves no error behind, by
     running means and squared deviations (Welford 1962) merged by Chan, Golub and LeVeque (1979). Each piece of a window
     measures its values from the one next to the middle, which is in all of them: precision does not suffer where the mean
     is large beside the spread.
     """
-    out = np.empty(len(order))
     means = np.empty(len(values))
     squares = np.empty(len(values))
     i = 0
@@ -207,13 +200,11 @@ def window_std(values, lower, upper, order):  # type: ignore[no-untyped-def]
                     square += squares[upper[i] - 1] + gap * gap * (before * (after / (before + after)))
                 out[order[i]] = np.sqrt(square / (before + after - 1))
             i += 1
-    return out
 
 
 @njit(cache=True, nogil=True)
-def window_distinct(codes, n_values, lower, upper, order):  # type: ignore[no-untyped-def]
+def window_distinct(codes, n_values, lower, upper, order, out):  # type: ignore[no-untyped-def]
     """Count the different values of each window, given as int32 codes below `n_values`; 0 where there are none."""
-    out = np.empty(len(order))
     seen = np.zeros(n_values, np.int64)
     first, end, distinct = 0, 0, 0
     for i in range(len(order)):
@@ -226,4 +217,3 @@ def window_distinct(codes, n_values, lower, upper, order):  # type: ignore[no-un
             distinct -= seen[codes[first]] == 0
             first += 1
         out[order[i]] = distinct
-    return out

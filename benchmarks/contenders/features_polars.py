@@ -60,8 +60,9 @@ def prefix_asof(flights: Flights) -> pl.DataFrame:
 
 
 FORMS: dict[str, Callable[[Flights], pl.DataFrame]] = {
-    form.__name__: form for form in (union_over, union_coded, union_shifted, prefix_asof)
+    form.__name__: form for form in (union_over, prefix_asof, union_coded, union_shifted)
 }
+FASTEST = ("union_over", "prefix_asof")
 
 
 def _prefix_at(decisions: pl.DataFrame, prefix: pl.DataFrame, by: str, over: int) -> pl.DataFrame:
