@@ -100,7 +100,7 @@ def label_table_ends_early(system: System, facts: Facts) -> Iterator[Problem]:
             f"The history goes on after the last row that could decide a label: labels after that are all "
             f"{'empty windows' if system.label.is_window else repr(system.label.otherwise)}.",
             "Bring the rest of that table, or end the others with it.",
-            f"{' and '.join(sorted(names))} is known {_words(of_label)}, everything {_words(known)}.",
+            f"{' and '.join(sorted(table.__name__ for table in read))} is known {_words(of_label)}, everything {_words(known)}.",
             system.label.origin,
         )
 
