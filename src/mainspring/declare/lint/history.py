@@ -85,10 +85,8 @@ def horizon_beyond_history(system: System, facts: Facts) -> Iterator[Problem]:
     "The label's table stops before the others, so `otherwise` stands in for rows to come.",
 )
 def label_table_ends_early(system: System, facts: Facts) -> Iterator[Problem]:
-    names = {
-        c.table.__schema__.name for c in walk(system.label.outcome) if isinstance(c, Column) and c.table is not None
-    }
-    known, of_label = _span(facts), _span(facts, *names) if names else None
+    read = {node.table for node in walk(system.label.outcome) if isinstance(node, Column) and node.table is not None}
+    known, of_label = _span(facts), _span(facts, *(table.__schema__.name for table in read)) if read else None
     waits = system.label.otherwise is not None or system.label.is_window
     if (
         waits
