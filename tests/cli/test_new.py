@@ -138,7 +138,7 @@ SHAPES = {
         options=("--target", "returned", "--time", "ordered_at"),
         words=("order_id = ms.Key()", "# shipped_at lies after ordered_at", 'share(by="customer_id"'),
         task="binary",
-        leaks=("returned", "reason"),
+        leaks=("returned", "reason", "shipped_at"),
     ),
     "ugly names": Shape(
         ugly(),

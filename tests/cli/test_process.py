@@ -54,7 +54,7 @@ def test_stopped_at_a_random_moment_it_leaves_a_workspace_that_works(
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(workspace: Path) -> None:
-    with start("sql", 'select * from "order", range(10)', "--rows", 1_000_000, "--workspace", workspace) as process:
+    with start("sql", 'select * from "order", range(4)', "--rows", 1_000_000, "--workspace", workspace) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()

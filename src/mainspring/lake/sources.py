@@ -95,7 +95,11 @@ def _read_files(source: CsvFiles | ParquetFiles, base: Path, read: Callable[[Pat
 
 def _find(source: CsvFiles | ParquetFiles, base: Path) -> Iterator[Path]:
     for pattern in source.paths:
-        found = sorted(path for path in map(Path, glob.glob(str(base / pattern), recursive=True)) if path.is_file())
+        found = sorted(
+            path
+            for path in map(Path, glob.glob(str(Path(glob.escape(str(base))) / pattern), recursive=True))
+            if path.is_file()
+        )
         if not found:
             raise _absent(source, base / pattern, pattern)
         yield from found
