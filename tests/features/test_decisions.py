@@ -68,6 +68,13 @@ def test_a_correction_known_after_the_decision_cannot_undo_it() -> None:
     assert hours(found.frame) == [("a", 8), ("a", 18)]
 
 
+def test_where_says_who_is_decided_for() -> None:
+    early = ms.Decision(Trip, at=Trip.leaves - "2h", where=ms.decided_at < "1970-01-01T10:00:00Z")
+    found = find_decisions(early, trips([("b", 12, 1), ("a", 11, 2)]), start=0, until=100 * HOUR)
+    assert hours(found.frame) == [("a", 9)]
+    assert found.left_out == {"condition not true": 1}
+
+
 def test_a_schedule_decides_for_each_entity_from_its_first_row_on() -> None:
     schedule = ms.Decision(Trip, every="2h", offset="30m")
     found = find_decisions(schedule, trips([("a", 1, 1), ("b", 2, 4), ("a", 9, 3)]), start=HOUR, until=6 * HOUR)

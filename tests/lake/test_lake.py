@@ -93,7 +93,7 @@ def test_ingesting_twice_is_ingesting_once(lake: Lake) -> None:
         once.reasons
         == twice.reasons
         == {
-            "A row with the same flight_id and left_at and different content was there first.": 1,
+            "A row with the same flight_id and left_at and different content was there first; give a correction a later time.": 1,
             "dep_delay is below -120.": 1,
         }
     )

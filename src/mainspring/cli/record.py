@@ -68,6 +68,7 @@ def record(run: Run, workspace: Workspace) -> Iterator[RenderableType]:
 
 def _estimator(description: dict[str, Any]) -> str:
     """An encoded estimator as it was written, no more."""
+    description = description.get("model", description)
     inner = description.get("estimator")
     if isinstance(inner, dict) and "$object" in inner:
         return str(inner["$object"]).rpartition(".")[2]

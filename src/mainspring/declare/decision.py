@@ -29,11 +29,14 @@ class Decision(Declared):
     On a schedule: `Decision(Station, every="1h", offset="5m")` decides for each key of the table at every instant
     epoch + offset + n * every, from the moment its first row is known to the end of the history, with the values of its
     newest known row.
+
+    `where` is a condition on that row: no decision is made where it is not true, and such are counted.
     """
 
     table: type[Table]
     at: Expression | None = field(default=None, kw_only=True)
     every: str | None = field(default=None, kw_only=True)
+    where: Expression | None = field(default=None, kw_only=True)
     offset: str = field(default="0s", kw_only=True)
 
     def __post_init__(self) -> None:

@@ -93,6 +93,8 @@ class System(Declared):
         found["the label"] = self.label.outcome
         if self.heuristic is not None:
             found["the heuristic"] = self.heuristic
+        if self.decision.where is not None:
+            found["the decision's condition"] = self.decision.where
         if self.training.where is not None:
             found["the training condition"] = self.training.where
         found.update({f"slice {i + 1}": column for i, column in enumerate(self.objective.slices)})

@@ -188,7 +188,7 @@ def _ablations(system: System, trainer: Trainer, split: Split, test: pl.DataFram
     description = (
         f"the model with a quarter of its trees, fitted on {len(rows):,} decisions: compare the next rows with it"
     )
-    yield Competitor("all features, reduced", description, "reduced", models[0].predict(test))
+    yield Competitor("smaller model", description, "reduced", models[0].predict(test))
     for (name, features), model in zip(groups.items(), models[1:], strict=True):
         description = f"the same without the {len(features)} features of {name}"
         yield Competitor(f"without {name}", description, "without", model.predict(test))

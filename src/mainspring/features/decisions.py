@@ -28,9 +28,13 @@ def find_decisions(decision: Decision, facts: pl.DataFrame, *, start: int, until
     `facts` are the rows of the decision's table with `_visible_at` and `_seq`, ordered by both.
     """
     keys = list(decision.table.__schema__.keys)
-    if decision.every is not None:
-        return _on_schedule(decision, facts, keys, start, until)
-    return _for_rows(decision, facts, keys, until)
+    scheduled = decision.every is not None
+    found = _on_schedule(decision, facts, keys, start, until) if scheduled else _for_rows(decision, facts, keys, until)
+    if decision.where is None:
+        return found
+    kept = found.frame.filter(row_expression(decision.where))
+    left_out = {"condition not true": found.frame.height - kept.height} if kept.height < found.frame.height else {}
+    return Decisions(kept, {**found.left_out, **left_out})
 
 
 def _for_rows(decision: Decision, facts: pl.DataFrame, keys: list[str], until: int) -> Decisions:

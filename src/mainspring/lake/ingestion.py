@@ -153,7 +153,9 @@ def _contradictions(schema: TableSchema, conflicts: pl.DataFrame) -> pl.DataFram
     return conflicts.select(
         ROW,
         reason=pl.lit("contradiction"),
-        sentence=pl.lit(f"A row with the same {names} and different content was there first."),
+        sentence=pl.lit(
+            f"A row with the same {names} and different content was there first; give a correction a later time."
+        ),
     ).cast(pl.Schema(REJECTED))
 
 

@@ -26,6 +26,7 @@ from mainspring.evaluation.baselines import competitors
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import RunContext, evaluation_json, write_report
+from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
 from mainspring.lake import Lake
 from mainspring.ledger import Ledger, Run, Stage
@@ -112,7 +113,12 @@ def build(loaded: LoadedSystem, workspace: Workspace, *, clock: Clock, progress:
                 reused=stages.reused,
             )
             raise
-        except KeyboardInterrupt:
+        except Exception as error:  # a fault of ours, or of a library: it is on record as what it is
+            workspace.ledger.fail_run(
+                run.name, ended_at=clock.now(), code=type(error).__name__, message=str(error), seconds=stages.seconds
+            )
+            raise
+        except BaseException:  # Ctrl-C
             workspace.ledger.interrupt_run(run.name, ended_at=clock.now(), seconds=stages.seconds)
             raise
 
@@ -290,7 +296,7 @@ class _Build:
             seed=self.system.training.seed,
         )
         path = self.workspace.cache / f"evaluation-{key}.json"
-        write_atomically(path, evaluation_json(evaluation))
+        write_atomically(path, msgspec.json.encode(evaluation, enc_hook=plain_number))  # figures keep their order
         return Made(evaluation, _verdict(evaluation), path=self.workspace.relative(path))
 
     def load_evaluation(self, stage: Stage) -> Made[Evaluation] | None:

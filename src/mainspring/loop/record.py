@@ -48,9 +48,14 @@ def record_run(
             run=run,
             id=keys["model"],
             dataset=keys["dataset"],
-            estimator=encode(system.model),
+            estimator={
+                "model": encode(system.model),
+                "training": encode(system.training),
+                "label": repr(system.label),
+                "objective": repr(system.objective),
+            },
             calibration=model.calibration.method,
-            threshold=model.threshold,
+            threshold=model.threshold if model.task == "binary" else None,
             bundle=workspace.relative(files["bundle"]),
         )
     )

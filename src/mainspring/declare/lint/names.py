@@ -53,10 +53,10 @@ def unknown_key(system: System) -> Iterator[Problem]:
     decision = system.decision.table
     for name, table, theirs, ours, origin in _keys(system):
         misspelt = theirs == ours and table.__schema__.column(theirs) is None
-        for side, column in ((table, theirs), (decision, ours)):
-            if side.__schema__.column(column) is None and not (misspelt and side is decision):
+        for side, column, of_facts in ((table, theirs, True), (decision, ours, False)):
+            if side.__schema__.column(column) is None and (of_facts or not misspelt):
                 meant = suggested(column, [c.name for c in side.__schema__.columns])
-                mapping = {meant or "...": ours} if side is table else {theirs: meant or "..."}
+                mapping = {meant or "...": ours} if of_facts else {theirs: meant or "..."}
                 yield Problem(
                     f"{name} finds rows of {table.__name__} by {column!r}, which {side.__name__} does not have.",
                     f"Write by={meant!r}." if misspelt and meant else f"Name the column on both sides: by={mapping!r}.",

@@ -97,6 +97,7 @@ def slice_column(system: System) -> Iterator[Problem]:
 def decision_condition(system: System) -> Iterator[Problem]:
     decision = system.decision.table
     selecting = [(f"The guard on {g.metric!r} holds", g.where, g.origin) for g in system.objective.guards]
+    selecting.append(("Decisions are made", system.decision.where, system.decision.origin))
     selecting.append(("Training learns from decisions", system.training.where, system.training.origin))
     for who, condition, origin in selecting:
         if condition is None or condition.kind is None:

@@ -280,8 +280,8 @@ def _positive(target: Field | None) -> str | int | float | None:
     """The rarer value of a target that has two and is not plainly yes or no."""
     if target is None or target.kind is Kind.BOOL or target.distinct != 2:
         return None
-    counts = target.values.drop_nulls().value_counts().sort("count", target.values.name)
-    value: str | int | float = counts[target.values.name][0]
+    values = target.values.alias("value").drop_nulls()
+    value: str | int | float = values.value_counts(name="rows").sort("rows", "value")["value"][0]
     return value
 
 
