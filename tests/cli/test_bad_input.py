@@ -217,7 +217,7 @@ QUARANTINED = {
     ),
     "duplicate keys": (
         [*GOOD.orders, GOOD.orders[5].replace(",8,", ",9,")],
-        "1 of 61 rows of order are in quarantine: 1 A row with the same order_id and at and different content was there first.",
+        "1 of 61 rows of order are in quarantine: 1 A row with the same order_id and at and different content was there first",
     ),
     "a missing value": (
         [*GOOD.orders, "o90,,2024-01-05T00:00:00Z"],

@@ -97,10 +97,10 @@ def test_compare_tells_what_was_changed_and_what_came_of_it(
     told = mainspring("compare", "shop-1", "latest")
     assert told.out.startswith("shop-1 against shop-2\n")
     assert "features removed: hour" in told.out
-    assert re.search(r"^rounds\s+8\s+9", told.out, re.MULTILINE)
+    assert re.search(r"^model.rounds\s+8\s+9", told.out, re.MULTILINE)
     found = mainspring("compare", "shop-1", "shop-2", "--json").document
     assert found["features_removed"] == ["hour"]
-    assert found["parameters"]["rounds"] == {"first": 8, "second": 9}
+    assert found["parameters"]["model.rounds"] == {"first": 8, "second": 9}
 
 
 def test_sql_answers_from_the_facts(mainspring: Command, workspace: Path) -> None:
