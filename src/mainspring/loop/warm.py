@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import polars as pl
@@ -40,13 +42,14 @@ def warming() -> Iterator[None]:
     process = subprocess.Popen(
         [sys.executable, "-c", _COMMAND], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+    # Somebody must see it end, whenever that is, or it would stay in the system's table of processes.
+    threading.Thread(target=process.wait, daemon=True).start()
     try:
-        yield
-        if process.stdout is not None:
-            process.stdout.readline()  # a process that fails ends the line as well
+        with contextlib.closing(cast(IO[bytes], process.stdout)) as said:
+            yield
+            said.readline()  # a process that fails ends the line as well
     except BaseException:
         process.kill()
-        process.wait()
         raise
 
 
