@@ -91,7 +91,7 @@ def competitors(
         "linear",
         f"a {_LINEAR[task.kind]} model on the same features",
         "linear",
-        linear.fit(Wanted(split.refit, split.test_from))[0].predict(test),
+        linear.fit(Wanted(split.refit, split.test_from)).predict(test),
     )
     yield from _ablations(system, trainer, split, test)
 
@@ -181,17 +181,16 @@ def _ablations(system: System, trainer: Trainer, split: Split, test: pl.DataFram
 
     rows = split.refit[:: max(1, len(split.refit) // _ABLATION_ROWS)]
 
-    def wanted(without: Collection[str]) -> Wanted:
-        return Wanted(rows, split.test_from, without=without, effort=_EFFORT)
+    def predict(without: Collection[str]) -> Floats:
+        return trainer.fit(Wanted(rows, split.test_from, without=without, effort=_EFFORT)).predict(test)
 
-    models = trainer.fit(wanted(()), *(wanted(features) for features in groups.values()))
     description = (
         f"the model with a quarter of its trees, fitted on {len(rows):,} decisions: compare the next rows with it"
     )
-    yield Competitor("smaller model", description, "reduced", models[0].predict(test))
-    for (name, features), model in zip(groups.items(), models[1:], strict=True):
+    yield Competitor("smaller model", description, "reduced", predict(()))
+    for name, features in groups.items():
         description = f"the same without the {len(features)} features of {name}"
-        yield Competitor(f"without {name}", description, "without", model.predict(test))
+        yield Competitor(f"without {name}", description, "without", predict(features))
 
 
 def _shaped(prediction: Floats, task: Task) -> Floats:

@@ -245,7 +245,7 @@ system = ms.System(
     heuristic=Departure.dep_delay.mean(by="origin", over="1h"),
     checks=[
         ms.Check.direction("origin_queue_3h", by=5.0, expect="up"),
-        ms.Check.direction("city_delay_1h", by=15.0, expect="up"),
+        ms.Check.direction("plane_slack", by=-60.0, expect="up"),
         ms.Check.noise("temp", scale=0.05, at_most=0.01),
     ],
     retrain=ms.Retrain(when=[ms.Every("7d"), ms.Degraded("log_loss", by=0.02)], window="90d"),

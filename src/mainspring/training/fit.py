@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +23,6 @@ from mainspring.training.linear import LinearFitter
 from mainspring.training.sklearn_adapter import SklearnFitter
 from mainspring.training.split import NEVER, Split, split_by_time
 from mainspring.training.task import Task, encode_labels
-from mainspring.training.threads import available_cores
 from mainspring.training.weights import class_weights, decay_weights, row_weights
 
 __all__ = ["LINEAR", "Rows", "Trained", "Trainer", "Wanted", "fit", "fitter", "train"]
@@ -141,26 +139,11 @@ class Trainer:
         self.schema = FeatureSchema.learn(frame, rows.kinds)
         self._fitter = fitter(spec, frame, self.schema, y[self._known], task, seed=options.seed, threads=threads)
 
-    def fit(self, *wanted: Wanted) -> list[Model]:
-        """Fit uncalibrated models, side by side where the algorithm allows it: two fits with a core each take less time
-        than two fits one after the other with both.
-        """
-        if len(wanted) < 2 or not self._fitter.side_by_side:
-            return [self._fit(each) for each in wanted]
-        cores = available_cores()
-        workers = min(cores, len(wanted))
-        with ThreadPoolExecutor(workers) as pool:
-            try:
-                return list(pool.map(lambda each: self._fit(each, threads=max(1, cores // workers)), wanted))
-            except BaseException:  # Ctrl-C as well: threads that go on fitting would hold up the end
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._fitter.stop()  # type: ignore[attr-defined]
-                raise
-
-    def _fit(self, wanted: Wanted, **share: int) -> Model:
+    def fit(self, wanted: Wanted) -> Model:
+        """Fit an uncalibrated model."""
         position = None if len(wanted.part) == len(self._known) else np.searchsorted(self._known, wanted.part)
         weights = self._weights(wanted.part, wanted.as_of)
-        predictor = self._fitter.fit(position, weights=weights, without=wanted.without, effort=wanted.effort, **share)
+        predictor = self._fitter.fit(position, weights=weights, without=wanted.without, effort=wanted.effort)
         return Model(schema=self.schema, predictor=predictor, task=self.task.kind, classes=self.task.classes)
 
     def _weights(self, part: np.ndarray, as_of: int) -> np.ndarray | None:
@@ -209,7 +192,10 @@ def train(
     watch.lap("prepare")
     first, last = Wanted(split.train, split.calibrate_from), Wanted(split.refit, split.test_from)
     calibrated = _needs_calibration(spec, task, options)
-    models = trainer.fit(*([first] if calibrated or not options.refit else []), *([last] if options.refit else []))
+    models = [
+        trainer.fit(each)
+        for each in (*([first] if calibrated or not options.refit else []), *([last] if options.refit else []))
+    ]
     watch.lap("fit")
     choice = _calibrate(models[0], rows, y, split, options) if calibrated else _without_calibration(task)
     watch.lap("calibrate")

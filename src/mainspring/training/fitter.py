@@ -16,12 +16,10 @@ __all__ = ["Fitter"]
 class Fitter(Protocol):
     """Rows, labels and weights made ready for one algorithm.
 
-    Guarantees: the same inputs give the same predictor; fits do not influence each other. Where `side_by_side` is
-    true several threads may fit at once, each with its share of the cores (`threads`), and `stop` ends their fits.
+    Guarantees: the same inputs give the same predictor; fits do not influence each other; not to be shared by threads.
     """
 
     schema: FeatureSchema
-    side_by_side: bool
 
     def fit(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Collection
 from typing import Any
 
@@ -37,8 +36,6 @@ class TreeFitter:
     number of threads.
     """
 
-    side_by_side = True
-
     def __init__(
         self,
         spec: LightGBM,
@@ -52,7 +49,6 @@ class TreeFitter:
     ) -> None:
         self.schema = schema
         self._spec, self._y, self._task = spec, y, task
-        self._stopped, self._lock = threading.Event(), threading.Lock()
         self._parameters = _parameters(spec, task, seed, threads or available_cores())
         with _failures():
             self._binned = (
@@ -73,7 +69,6 @@ class TreeFitter:
         weights: np.ndarray | None = None,
         without: Collection[str] = (),
         effort: float = 1.0,
-        threads: int | None = None,
     ) -> TreePredictor:
         """Fit on some rows. `effort` divides the number of trees and multiplies the learning rate."""
         rows = np.arange(len(self._y)) if rows is None else rows
@@ -85,18 +80,13 @@ class TreeFitter:
             # Features in no group of the interaction constraints are never split on: no second binning is needed.
             allowed = [k for k, name in enumerate(self.schema.names) if name not in without]
             parameters["interaction_constraints"] = [allowed]
-        if threads is not None:
-            parameters["num_threads"] = threads
         with _failures():
-            with (
-                self._lock
-            ):  # a subset has labels and weights of its own, so that fits side by side share nothing they change
-                data = self._binned.subset(rows).construct()
+            # A subset has labels and weights of its own, so that no fit leaves anything behind for the next. Fits take turns:
+            # LightGBM keeps the number of threads in one place for the whole process, and fits side by side crash it.
+            data = self._binned.subset(rows).construct()
             data.set_label(y)
             data.set_weight(weights)
-            booster = load_lightgbm().train(
-                parameters, data, num_boost_round=rounds, keep_training_booster=True, callbacks=[self._check_stopped]
-            )
+            booster = load_lightgbm().train(parameters, data, num_boost_round=rounds, keep_training_booster=True)
             for _ in range(4 * rounds if without else 0):
                 # A tree whose sample of features holds none that it may use is dropped: such a round is repeated, since
                 # a model without some features would otherwise also be one of fewer trees.
@@ -104,14 +94,6 @@ class TreeFitter:
                     break
                 booster.update()
             return TreePredictor(_without_machine(booster.model_to_string()), self.schema)
-
-    def stop(self) -> None:
-        """End the fits that run in other threads at their next tree; their results are of no use any more."""
-        self._stopped.set()
-
-    def _check_stopped(self, _: object) -> None:
-        if self._stopped.is_set():
-            raise InterruptedError
 
 
 def _parameters(spec: LightGBM, task: Task, seed: int, threads: int) -> dict[str, Any]:

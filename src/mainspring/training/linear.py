@@ -26,8 +26,6 @@ class LinearFitter:
     The encoder's medians, means and levels come from the rows of each fit alone.
     """
 
-    side_by_side = False
-
     def __init__(
         self, frame: pl.DataFrame, schema: FeatureSchema, y: np.ndarray, task: Task, *, l2: float = 1.0, seed: int = 0
     ) -> None:

@@ -26,8 +26,6 @@ class SklearnFitter:
     ignored. Raises TrainingError (TRAIN_ESTIMATOR) when the estimator cannot answer the label.
     """
 
-    side_by_side = False
-
     def __init__(
         self, spec: Sklearn, frame: pl.DataFrame, schema: FeatureSchema, y: np.ndarray, task: Task, *, seed: int = 0
     ) -> None:
