@@ -224,14 +224,14 @@ system = ms.System(
     features={name: feature for group in groups.values() for name, feature in group.items()},
     groups={group: tuple(features) for group, features in groups.items()},
     model=ms.LightGBM(
-        rounds=250,
-        learning_rate=0.06,
-        num_leaves=15,
+        rounds=120,
+        learning_rate=0.1,
+        num_leaves=24,
         min_data_in_leaf=400,
         feature_fraction=0.35,
         bagging_fraction=0.5,
         lambda_l2=10,
-        parameters=dict(max_bin=63, cat_smooth=50, cat_l2=20, min_data_per_group=200),
+        parameters=dict(max_bin=63, bin_construct_sample_cnt=50_000, cat_smooth=50, cat_l2=20, min_data_per_group=200),
     ),
     objective=ms.Objective(
         metric="log_loss",
