@@ -29,8 +29,8 @@ format: .venv/dev ## let ruff write the code its way
 
 bench: bench-features bench-import bench-busy ## every benchmark; each ends with one JSON line
 
-bench-features: .venv/dev ## all features of 336,776 decisions, beside DuckDB and Polars
-	$(BIN)/python benchmarks/features.py
+bench-features: .venv/dev .venv-bench/peers ## all features of 336,776 decisions, beside DuckDB and Polars; then 10 and 30 times as many
+	$(BIN)/python benchmarks/features.py --peer-python .venv-bench/bin/python --scaling
 
 bench-import: .venv/dev ## how long `import mainspring` and `mainspring --help` take, and where the demo spends its time
 	$(BIN)/python benchmarks/startup.py
@@ -39,7 +39,7 @@ bench-busy: .venv/dev ## a fit on quiet cores and beside a busy neighbour
 	$(BIN)/python benchmarks/busy_machine.py
 
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -51,4 +51,9 @@ clean: ## remove the environment and what tools left behind
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[demo,dev]'
+	@touch $@
+
+.venv-bench/peers: constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt polars duckdb pyarrow numpy
 	@touch $@

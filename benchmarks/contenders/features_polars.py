@@ -60,9 +60,9 @@ def prefix_asof(flights: Flights) -> pl.DataFrame:
 
 
 FORMS: dict[str, Callable[[Flights], pl.DataFrame]] = {
-    form.__name__: form for form in (union_over, prefix_asof, union_coded, union_shifted)
+    form.__name__: form for form in (union_over, union_shifted, prefix_asof, union_coded)
 }
-FASTEST = ("union_over", "prefix_asof")
+FASTEST = ("union_over", "union_shifted", "prefix_asof")
 
 
 def _prefix_at(decisions: pl.DataFrame, prefix: pl.DataFrame, by: str, over: int) -> pl.DataFrame:
