@@ -13,7 +13,7 @@ from mainspring.declare import ErrorCost, Guard, Kind, Payoff, System
 from mainspring.evaluation.baselines import Competitor
 from mainspring.evaluation.bootstrap import Resamples, intervals, paired_difference, resample
 from mainspring.evaluation.importance import permutation_importance
-from mainspring.evaluation.leakage import known_close_to_label, shared_groups, shared_rows, too_good_alone
+from mainspring.evaluation.leakage import NO_FACT, known_close_to_label, shared_groups, shared_rows, too_good_alone
 from mainspring.evaluation.metric import Metric, metric_named, metrics_for
 from mainspring.evaluation.payoff import error_payoff, payoff
 from mainspring.evaluation.periods import period_results
@@ -34,7 +34,6 @@ from mainspring.evaluation.robustness import run_checks
 from mainspring.evaluation.simpson import reversals
 from mainspring.evaluation.slices import slice_results
 from mainspring.features import plan
-from mainspring.features.alignment import ALWAYS
 from mainspring.features.rows import row_expression
 from mainspring.model import Model
 from mainspring.training import Split
@@ -226,7 +225,7 @@ class _Judgement:
         split, dataset = self.split, self.dataset
         labelled = np.concatenate([split.refit, split.test])
         times = {
-            name: dataset.newest[name][labelled].to_physical().fill_null(ALWAYS).to_numpy()
+            name: dataset.newest[name][labelled].to_physical().fill_null(NO_FACT).to_numpy()
             for name in dataset.newest.columns
         }
         work = plan(self.system.features)

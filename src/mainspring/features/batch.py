@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from mainspring.clock import parse_span
+from mainspring.cores import available_cores
 from mainspring.declare import Aggregate, Expression, Kind, Latest, Window
 from mainspring.features import kernels
 from mainspring.features.alignment import ALWAYS, Alignment, align_frames, encode_keys
@@ -57,7 +57,7 @@ def _compute(
         scanner = _Scanner(scan, decisions, facts[name], values[name], at, time_order)
         return scanner.columns(), scanner.newest() if newest else None
 
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         scanned = list(pool.map(run, work.scans))
     columns = [column for found, _ in scanned for column in found]
     answers = {
@@ -80,10 +80,6 @@ def _row_values(work: Plan, facts: Mapping[str, pl.DataFrame]) -> dict[str, dict
         columns = facts[name].with_columns(**{f"_{key}": row_expression(row) for key, row in rows.items()})
         found[name] = {key: columns[f"_{key}"] for key in rows}
     return found
-
-
-def _threads() -> int:
-    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 class _Scanner:

@@ -3,11 +3,11 @@ the linear baseline, choose a calibration on later rows, and find the threshold 
 and its instants; the same inputs give the same model.
 """
 
+from mainspring.cores import available_cores
 from mainspring.training.calibrate import CalibrationChoice, choose_calibration, fit_calibration
 from mainspring.training.fit import LINEAR, Rows, Trained, Trainer, Wanted, fit, train
 from mainspring.training.split import NEVER, Fold, Split, rolling_origin, split_by_time
 from mainspring.training.task import Task, encode_labels, task_of
-from mainspring.training.threads import available_cores
 from mainspring.training.threshold import decision_threshold
 from mainspring.training.weights import class_weights, decay_weights, row_weights
 

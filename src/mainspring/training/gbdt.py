@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mainspring.cores import available_cores
 from mainspring.declare.estimator import LightGBM
 from mainspring.errors import TrainingError
 from mainspring.model.openmp import load_lightgbm
 from mainspring.model.schema import FeatureSchema
 from mainspring.model.trees import TreePredictor
 from mainspring.training.task import Task, check_labels
-from mainspring.training.threads import available_cores
 
 __all__ = ["TreeFitter"]
 

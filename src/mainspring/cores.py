@@ -1,4 +1,4 @@
-"""How many threads a fit may take."""
+"""How many cores work may be spread over."""
 
 from __future__ import annotations
 
