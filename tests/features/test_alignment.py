@@ -48,6 +48,16 @@ def test_windows_hold_exactly_the_visible_facts_of_their_key(drawn: tuple, over:
         assert window == visible(facts, decisions[row], over)
 
 
+@given(alignments())
+@settings(deadline=None)
+def test_answers_return_to_the_order_in_which_decisions_were_given(drawn: tuple) -> None:
+    alignment, facts, decisions = drawn
+    assert alignment.in_given_order(alignment.decision_times).tolist() == [time for _, time in decisions]
+    assert alignment.in_given_order(alignment.decision_order).tolist() == list(range(len(decisions)))
+    times = np.array([time for _, time in facts], np.int64)
+    assert alignment.of_facts(times).tolist() == alignment.fact_times.tolist()
+
+
 @given(alignments(), SPANS)
 @settings(deadline=None)
 def test_bounds_never_go_back(drawn: tuple, over: int | None) -> None:

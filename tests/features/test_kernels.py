@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mainspring.features import kernels
 
-Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 MAGNITUDES = st.one_of(
     st.sampled_from([0.0, -0.0, 1e-3, 2e-3, 1e9, -1e9, 1e9 + 1e-3]),
@@ -29,7 +29,7 @@ HUGE = st.one_of(st.just(1e100), MAGNITUDES)
 
 @st.composite
 def cases(draw: st.DrawFn, values: st.SearchStrategy[float] = MAGNITUDES) -> Case:
-    """Draw sorted values, the starts of their keys, and monotone windows within the keys, in a shuffled order."""
+    """Draw sorted values, the starts of their keys, and monotone windows within the keys."""
     column, starts, lower, upper = [], [0], [], []
     for _ in range(draw(st.integers(1, 3))):
         column += draw(st.lists(values, max_size=25))
@@ -40,57 +40,59 @@ def cases(draw: st.DrawFn, values: st.SearchStrategy[float] = MAGNITUDES) -> Cas
         for low, high in zip(draw(bounds), draw(bounds), strict=True):
             lower.append(min(low, high))
             upper.append(max(low, high))
-    order = draw(st.permutations(range(len(lower))))
     return (
         np.array(column, np.float64),
         np.array(starts, np.int32),
         np.array(lower, np.int32),
         np.array(upper, np.int32),
-        np.array(order, np.int32),
     )
 
 
 def windows(case: Case) -> list[list[float]]:
-    """Return the values in each window, in the order of the answers."""
-    values, _, lower, upper, order = case
-    found: list[list[float]] = [[] for _ in order]
-    for first, end, row in zip(lower, upper, order, strict=True):
-        found[row] = values[first:end].tolist()
-    return found
+    """Return the values in each window."""
+    values, _, lower, upper = case
+    return [values[first:end].tolist() for first, end in zip(lower, upper, strict=True)]
 
 
 def written(kernel: Callable[..., None], *inputs: Any, dtype: type = np.float64) -> np.ndarray:
-    """What a kernel writes; the order of the decisions is its last input."""
+    """What a kernel writes; the bounds of the windows are its last inputs."""
     out = np.full(len(inputs[-1]), -7, dtype)
     kernel(*inputs, out)
     return out
 
 
-def total(
-    values: np.ndarray, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray, order: np.ndarray
-) -> np.ndarray:
-    return written(kernels.window_sum, values, *kernels.prefix_sums(values, starts), lower, upper, order)
+def sums_before(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    sums = np.full((2, len(values)), -7.0)
+    kernels.prefix_sums(values, starts, *sums)
+    return sums
 
 
-def mean(values: np.ndarray, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray, order: np.ndarray) -> np.ndarray:
-    return written(kernels.window_mean, values, *kernels.prefix_sums(values, starts), lower, upper, order)
+def total(values: np.ndarray, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    return written(kernels.window_sum, values, *sums_before(values, starts), lower, upper)
 
 
-def ignoring_starts(kernel: Callable[..., None]) -> Kernel:
-    return lambda values, starts, lower, upper, order: written(kernel, values, lower, upper, order)
+def mean(values: np.ndarray, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    return written(kernels.window_mean, values, *sums_before(values, starts), lower, upper)
+
+
+def with_scratch(kernel: Callable[..., None]) -> Kernel:
+    def run(values: np.ndarray, starts: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        out = np.full(len(lower), -7.0)
+        kernel(values, lower, upper, np.full((2, len(values)), -7.0), out)
+        return out
+
+    return run
 
 
 KERNELS: dict[str, Kernel] = {
-    "count": lambda values, starts, lower, upper, order: written(
-        kernels.window_count, lower, upper, order, dtype=np.int64
-    ),
+    "count": lambda values, starts, lower, upper: written(kernels.window_count, lower, upper, dtype=np.int64),
     "sum": total,
     "mean": mean,
-    "std": ignoring_starts(kernels.window_std),
-    "min": ignoring_starts(kernels.window_min),
-    "max": ignoring_starts(kernels.window_max),
-    "first": lambda values, starts, lower, upper, order: kernels.first_position(lower, upper, order),
-    "latest": lambda values, starts, lower, upper, order: kernels.latest_position(lower, upper, order),
+    "std": with_scratch(kernels.window_std),
+    "min": with_scratch(kernels.window_min),
+    "max": with_scratch(kernels.window_max),
+    "first": lambda values, starts, lower, upper: kernels.first_position(lower, upper),
+    "latest": lambda values, starts, lower, upper: kernels.latest_position(lower, upper),
 }
 
 
@@ -135,8 +137,8 @@ def test_std_equals_the_exact_one_however_far_the_mean(case: Case) -> None:
 @given(cases(st.integers(0, 3).map(float)))
 @settings(deadline=None)
 def test_distinct_counts_the_different_values(case: Case) -> None:
-    values, _, lower, upper, order = case
-    distinct = written(kernels.window_distinct, values.astype(np.int32), 4, lower, upper, order, dtype=np.int64)
+    values, _, lower, upper = case
+    distinct = written(kernels.window_distinct, values.astype(np.int32), 4, lower, upper, dtype=np.int64)
     assert distinct.tolist() == [len(set(window)) for window in windows(case)]
 
 
@@ -156,12 +158,12 @@ def test_first_and_latest_are_the_ends_of_the_window(case: Case) -> None:
 def test_other_keys_and_later_facts_change_no_bit(
     name: str, case: Case, other: list[float], later: list[float]
 ) -> None:
-    values, starts, lower, upper, order = case
+    values, starts, lower, upper = case
     shift = len(other)
     values = np.concatenate([other, values, later])
     wider = np.concatenate([[0], starts + shift])
     wider[-1] += len(later)
-    changed = KERNELS[name](values, wider, lower + shift, upper + shift, order)
+    changed = KERNELS[name](values, wider, lower + shift, upper + shift)
     if name in ("first", "latest"):
         changed = np.where(changed < 0, changed, changed - shift)
     np.testing.assert_array_equal(changed, KERNELS[name](*case))
@@ -175,11 +177,10 @@ def test_small_windows_survive_a_million_large_values() -> None:
     small[-5000:] = True
     values = np.where(small, rng.uniform(1e-3, 2e-3, n), rng.uniform(1e9, 2e9, n))
     upper = np.sort(rng.integers(50, n + 1, 2000))
-    lower, order = upper - 50, np.arange(len(upper), dtype=np.int32)
-    lower, upper = np.append(lower, n - 50), np.append(upper, n)
-    order = np.append(order, len(order))
-    sums = total(values, np.array([0, n]), lower, upper, order)
+    lower, upper = np.append(upper - 50, n - 50), np.append(upper, n)
+    starts = np.array([0, n])
+    sums = total(values, starts, lower, upper)
     exact = [math.fsum(values[first:end]) for first, end in zip(lower, upper, strict=True)]
     np.testing.assert_allclose(sums, exact, rtol=1e-12, atol=0)
-    std = written(kernels.window_std, values, lower, upper, order)
+    std = KERNELS["std"](values, starts, lower, upper)
     assert std[-1] == pytest.approx(exact_std(values[-50:].tolist()), rel=1e-13)

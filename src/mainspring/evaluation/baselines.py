@@ -140,9 +140,9 @@ def _last_known(dataset: Dataset, key: str, y: Floats) -> Floats:
         .sort("_visible_at", maintain_order=True)
     )
     alignment = align_frames(((key, key),), facts, dataset.decisions, dataset.decided_at)
-    position = latest_position(alignment.floor, alignment.upper, alignment.decision_order)
-    values = np.append(facts["y"].to_numpy()[alignment.fact_order], np.nan)
-    return values[position]  # position -1 reads the last entry
+    position = latest_position(alignment.floor, alignment.upper)
+    values = np.append(alignment.of_facts(facts["y"].to_numpy()), np.nan)
+    return alignment.in_given_order(values[position])  # position -1 reads the last entry
 
 
 def _heuristic(description: str, values: pl.Series, rows: _Rows) -> Competitor:

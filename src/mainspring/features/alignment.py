@@ -81,6 +81,7 @@ class Alignment:
     fact_times      visible time of each sorted fact (int64 microseconds)
     starts          position of the first fact of each key code, and their number at the end
     decision_order  given row of each sorted decision; those without a key come last and have empty windows
+    decision_rank   sorted position of each given decision: the inverse
     decision_times  time of each sorted decision
     floor           position of the first fact of each sorted decision's key
     upper           one past the last fact of that key with visible time <= decision time
@@ -93,6 +94,7 @@ class Alignment:
     fact_times: np.ndarray
     starts: np.ndarray
     decision_order: np.ndarray
+    decision_rank: np.ndarray
     decision_times: np.ndarray
     floor: np.ndarray
     upper: np.ndarray
@@ -107,9 +109,22 @@ class Alignment:
             return self.floor
         lower = self._lowers.get(over)
         if lower is None:
-            lower = _lower_bounds(self.fact_times, self.decision_times, self.floor, self.upper, over)
+            lower = np.empty_like(self.upper)
+            _lower_bounds(self.fact_times, self.decision_times, self.floor, self.upper, over, lower)
             self._lowers[over] = lower
         return lower
+
+    def of_facts(self, values: np.ndarray) -> np.ndarray:
+        """Return the values of the given facts in sorted order."""
+        return _taken(_plain(values, values.dtype), self.fact_order, np.empty(len(self.fact_order), values.dtype))
+
+    def in_given_order(self, answers: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return answers for the sorted decisions in the order in which the decisions were given; written to `out` if given.
+
+        Answers are found in sorted order and put in place in a pass of their own: windows that wrote each answer where it
+        belongs took up to twice as long once answers outgrew the caches.
+        """
+        return _taken(answers, self.decision_rank, np.empty_like(answers) if out is None else out)
 
     def compact(self, keep: np.ndarray) -> Alignment:
         """Return the alignment of the sorted facts where `keep` (bool) is true, as if the others had never been.
@@ -123,6 +138,7 @@ class Alignment:
             fact_times=self.fact_times[keep],
             starts=kept[self.starts],
             decision_order=self.decision_order,
+            decision_rank=self.decision_rank,
             decision_times=self.decision_times,
             floor=kept[self.floor],
             upper=kept[self.upper],
@@ -173,15 +189,25 @@ def align(
         time_order = np.argsort(decision_times, kind="stable")
     dtype = np.int32 if max(len(fact_codes), len(decision_codes)) < np.iinfo(np.int32).max else np.int64
     ingested = np.arange(len(fact_codes), dtype=dtype)
-    fact_order, starts = _order_by_code(_plain(fact_codes, np.int32), ingested, n_codes)
+    fact_order, decision_order = np.empty_like(ingested), np.empty(len(decision_codes), dtype)
+    starts = _order_by_code(_plain(fact_codes, np.int32), ingested, n_codes, fact_order)
     fact_order = fact_order[: starts[n_codes]]
-    decision_codes = _plain(decision_codes, np.int32)
-    decision_order, decision_starts = _order_by_code(decision_codes, _plain(time_order, dtype), n_codes)
-    sorted_fact_times = _plain(fact_times, np.int64)[fact_order]
-    sorted_decision_times = decision_times[decision_order]
-    floor, upper = _upper_bounds(sorted_fact_times, starts, sorted_decision_times, decision_starts)
+    time_order = _plain(time_order, dtype)
+    decision_starts = _order_by_code(_plain(decision_codes, np.int32), time_order, n_codes, decision_order)
+    sorted_fact_times = _taken(_plain(fact_times, np.int64), fact_order, np.empty(len(fact_order), np.int64))
+    sorted_decision_times, decision_rank = np.empty_like(decision_times), np.empty_like(decision_order)
+    _sort_and_rank(decision_times, decision_order, sorted_decision_times, decision_rank)
+    floor, upper = np.empty_like(decision_order), np.empty_like(decision_order)
+    _upper_bounds(sorted_fact_times, starts, sorted_decision_times, decision_starts, floor, upper)
     return Alignment(
-        fact_order, sorted_fact_times, starts[: n_codes + 1], decision_order, sorted_decision_times, floor, upper
+        fact_order=fact_order,
+        fact_times=sorted_fact_times,
+        starts=starts[: n_codes + 1],
+        decision_order=decision_order,
+        decision_rank=decision_rank,
+        decision_times=sorted_decision_times,
+        floor=floor,
+        upper=upper,
     )
 
 
@@ -191,8 +217,11 @@ def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _order_by_code(codes, order, n_codes):  # type: ignore[no-untyped-def]
-    """Counting sort of rows, given in `order`, by code: stable, linear; rows without a code (-1) come last."""
+def _order_by_code(codes, order, n_codes, sorted_rows):  # type: ignore[no-untyped-def]
+    """Counting sort of rows, given in `order`, by code: stable, linear; rows without a code (-1) come last.
+
+    Writes the sorted rows and returns the first position of each code.
+    """
     starts = np.zeros(n_codes + 2, order.dtype)
     for row in range(len(codes)):
         code = codes[row] if codes[row] >= 0 else n_codes
@@ -200,19 +229,32 @@ def _order_by_code(codes, order, n_codes):  # type: ignore[no-untyped-def]
     for code in range(n_codes + 1):
         starts[code + 1] += starts[code]
     free = starts.copy()
-    sorted_rows = np.empty_like(order)
     for row in order:
         code = codes[row] if codes[row] >= 0 else n_codes
         sorted_rows[free[code]] = row
         free[code] += 1
-    return sorted_rows, starts
+    return starts
 
 
 @njit(cache=True, nogil=True)
-def _upper_bounds(fact_times, starts, decision_times, decision_starts):  # type: ignore[no-untyped-def]
+def _taken(values, rows, out):  # type: ignore[no-untyped-def]
+    """Write the values at these rows; NumPy would widen the rows first."""
+    for i in range(len(rows)):
+        out[i] = values[rows[i]]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sort_and_rank(values, order, in_order, ranks):  # type: ignore[no-untyped-def]
+    """Write the values in this order, and the place of each row in it."""
+    for i in range(len(order)):
+        in_order[i] = values[order[i]]
+        ranks[order[i]] = i
+
+
+@njit(cache=True, nogil=True)
+def _upper_bounds(fact_times, starts, decision_times, decision_starts, floor, upper):  # type: ignore[no-untyped-def]
     n_codes = len(starts) - 2
-    floor = np.full(len(decision_times), len(fact_times), starts.dtype)
-    upper = np.full(len(decision_times), len(fact_times), starts.dtype)
     for code in range(n_codes):
         position = starts[code]
         for decision in range(decision_starts[code], decision_starts[code + 1]):
@@ -220,12 +262,12 @@ def _upper_bounds(fact_times, starts, decision_times, decision_starts):  # type:
                 position += 1
             floor[decision] = starts[code]
             upper[decision] = position
-    return floor, upper
+    for decision in range(decision_starts[n_codes], len(decision_times)):
+        floor[decision] = upper[decision] = len(fact_times)
 
 
 @njit(cache=True, nogil=True)
-def _lower_bounds(fact_times, decision_times, floor, upper, over):  # type: ignore[no-untyped-def]
-    lower = np.empty_like(upper)
+def _lower_bounds(fact_times, decision_times, floor, upper, over, lower):  # type: ignore[no-untyped-def]
     position = 0
     for decision in range(len(decision_times)):
         position = max(position, floor[decision])
@@ -233,4 +275,3 @@ def _lower_bounds(fact_times, decision_times, floor, upper, over):  # type: igno
         while position < upper[decision] and fact_times[position] <= horizon:
             position += 1
         lower[decision] = position
-    return lower

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from mainspring.clock import parse_span
 from mainspring.cores import available_cores
@@ -101,10 +102,12 @@ class _Scanner:
         self._kept: dict[tuple[str, str], Alignment] = {}
         self._numbers: dict[tuple[str, str], np.ndarray] = {}
         self._sums: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._answers = np.empty(len(at))
+        self._scratch = np.empty((2, facts.height))
 
     def columns(self) -> list[pl.Series]:
         # One allocation for all answers: large enough for the system to give it in large pages.
-        rows = np.empty((len(self.scan.aggregates), len(self.alignment.decision_order)))
+        rows = np.empty((len(self.scan.aggregates), len(self._answers)))
         return [
             self._column(name, aggregate, out)
             for (name, aggregate), out in zip(self.scan.aggregates.items(), rows, strict=True)
@@ -112,8 +115,9 @@ class _Scanner:
 
     def newest(self) -> pl.Series:
         """The visible time of the newest fact of each decision's key."""
-        position = kernels.latest_position(self.alignment.floor, self.alignment.upper, self.alignment.decision_order)
+        position = kernels.latest_position(self.alignment.floor, self.alignment.upper)
         times = np.append(self.alignment.fact_times, ALWAYS)[position]  # position -1 reads the last entry
+        times = self.alignment.in_given_order(times)
         return pl.Series(self.scan.name, times).replace(ALWAYS, None).cast(INSTANT)
 
     def _column(self, name: str, aggregate: Aggregate, out: np.ndarray) -> pl.Series:
@@ -123,10 +127,12 @@ class _Scanner:
             raise TypeError(f"{type(aggregate).__name__} cannot be computed")
         if aggregate.statistic == "first":
             return self._picked(aggregate, kernels.first_position, aggregate.over).alias(name)
+        found = self._answers
         if aggregate.statistic in {"count", "distinct"}:
-            out = out.view(np.int64)
-        self._statistic(aggregate, out)
-        column = pl.Series(name, out, nan_to_null=out.dtype == np.float64)
+            found, out = found.view(np.int64), out.view(np.int64)
+        self._statistic(aggregate, found)
+        self.alignment.in_given_order(found, out)
+        column = _as_series(name, out)
         stored = _STORED.get(aggregate.kind)
         return column if stored is None or column.dtype == stored else column.cast(pl.Int64).cast(stored)
 
@@ -135,30 +141,30 @@ class _Scanner:
         alignment = self._counted(aggregate, skip_missing=False)
         lower = alignment.lower(None if over is None else parse_span(over))
         if len(alignment.fact_order) == 0:
-            return self._value(aggregate.row).clear().extend_constant(None, len(alignment.decision_order))
-        found = position(lower, alignment.upper, alignment.decision_order)
+            return self._value(aggregate.row).clear().extend_constant(None, len(self._answers))
+        found = alignment.in_given_order(position(lower, alignment.upper))
         rows = np.where(found >= 0, alignment.fact_order[found], 0)
         index = pl.Series(rows).to_frame("row").select(pl.when(pl.Series(found >= 0)).then(pl.col("row"))).to_series()
         return self._value(aggregate.row).gather(index)
 
     def _statistic(self, window: Window, out: np.ndarray) -> None:
         alignment = self._counted(window, skip_missing=True)
-        windows = alignment.lower(parse_span(window.over)), alignment.upper, alignment.decision_order, out
+        windows = alignment.lower(parse_span(window.over)), alignment.upper
         match window.statistic:
             case "count":
-                kernels.window_count(*windows)
+                kernels.window_count(*windows, out)
             case "distinct":
-                kernels.window_distinct(*self._codes(window), *windows)
+                kernels.window_distinct(*self._codes(window), *windows, out)
             case "sum":
-                kernels.window_sum(self._number(window), *self._prefix_sums(window), *windows)
+                kernels.window_sum(self._number(window), *self._prefix_sums(window), *windows, out)
             case "mean" | "share":
-                kernels.window_mean(self._number(window), *self._prefix_sums(window), *windows)
+                kernels.window_mean(self._number(window), *self._prefix_sums(window), *windows, out)
             case "std":
-                kernels.window_std(self._number(window), *windows)
+                kernels.window_std(self._number(window), *windows, self._scratch, out)
             case "min":
-                kernels.window_min(self._number(window), *windows)
+                kernels.window_min(self._number(window), *windows, self._scratch, out)
             case "max":
-                kernels.window_max(self._number(window), *windows)
+                kernels.window_max(self._number(window), *windows, self._scratch, out)
             case _:
                 raise ValueError(f"{window.statistic!r} is no statistic")
 
@@ -193,7 +199,7 @@ class _Scanner:
         if numbers is None:
             alignment = self._counted(window, skip_missing=True)
             values = self._value(window.row).to_physical().cast(pl.Float64).fill_null(0.0).to_numpy()
-            numbers = self._numbers[key] = np.require(values[alignment.fact_order], np.float64, ["C", "W"])
+            numbers = self._numbers[key] = alignment.of_facts(values)
         return numbers
 
     def _prefix_sums(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -201,14 +207,23 @@ class _Scanner:
         sums = self._sums.get(key)
         if sums is None:
             alignment = self._counted(window, skip_missing=True)
-            sums = self._sums[key] = kernels.prefix_sums(self._number(window), alignment.starts)
+            number = self._number(window)
+            sums = self._sums[key] = np.empty_like(number), np.empty_like(number)
+            kernels.prefix_sums(number, alignment.starts, *sums)
         return sums
 
     def _codes(self, window: Window) -> tuple[np.ndarray, int]:
         alignment = self._counted(window, skip_missing=True)
         values = self._value(window.row)
         codes, _, n = encode_keys(values.to_frame(), values.clear().to_frame())
-        return codes[alignment.fact_order], max(n, 1)
+        return alignment.of_facts(codes), max(n, 1)
+
+
+def _as_series(name: str, values: np.ndarray) -> pl.Series:
+    """Hand an array over without copying it; NaN becomes null."""
+    known = pa.py_buffer(np.packbits(values == values, bitorder="little")) if values.dtype == np.float64 else None
+    array = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
+    return pl.Series(name, array)
 
 
 _STORED: Mapping[Kind | None, pl.DataType | type[pl.DataType]] = {

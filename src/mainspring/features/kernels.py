@@ -1,9 +1,9 @@
 """Window kernels: one linear scan each over (sorted values, lower, upper), with bounds that never decrease.
 
-Every kernel takes what an `Alignment` holds: `lower` and `upper`, the positions [lower, upper) of each sorted
-decision's window, and `order`, the row that each sorted decision came from. Answers are in the order of the given
-decisions: float64 where NaN is missing, int64 of counts and positions. Windows write theirs into `out`, so that the caller
-can allocate for many at once: a new page of memory costs about as much as the answers on it. Values are finite:
+Every kernel takes what an `Alignment` holds: `lower` and `upper`, the positions [lower, upper) of each sorted decision's
+window. Answers are in the same sorted order: float64 where NaN is missing, int64 of counts and positions. Windows write
+theirs into `out`, and what they need besides into `scratch` (a row of float64, or two, as long as the values), so that the
+caller can allocate once for many: a new page of memory costs about as much as the answers on it. Values are finite:
 `Alignment.compact` took the missing ones out. Kernels release the GIL, keep no state, and an answer depends neither on
 later facts nor on the facts of other keys, to the last bit.
 """
@@ -28,28 +28,20 @@ __all__ = [
 
 
 @njit(cache=True, nogil=True)
-def window_count(lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_count(lower, upper, out):  # type: ignore[no-untyped-def]
     """Count the facts of each window; 0 where there are none."""
-    for i in range(len(order)):
-        out[order[i]] = upper[i] - lower[i]
+    for i in range(len(lower)):
+        out[i] = upper[i] - lower[i]
 
 
-@njit(cache=True, nogil=True)
-def first_position(lower, upper, order):  # type: ignore[no-untyped-def]
-    """Return the sorted position (int64) of the first fact of each window; -1 where there is none."""
-    out = np.empty(len(order), np.int64)
-    for i in range(len(order)):
-        out[order[i]] = lower[i] if lower[i] < upper[i] else -1
-    return out
+def first_position(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return the sorted position of the first fact of each window; -1 where there is none."""
+    return np.where(lower < upper, lower, -1)
 
 
-@njit(cache=True, nogil=True)
-def latest_position(lower, upper, order):  # type: ignore[no-untyped-def]
-    """Return the sorted position (int64) of the last fact of each window; -1 where there is none."""
-    out = np.empty(len(order), np.int64)
-    for i in range(len(order)):
-        out[order[i]] = upper[i] - 1 if lower[i] < upper[i] else -1
-    return out
+def latest_position(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return the sorted position of the last fact of each window; -1 where there is none."""
+    return np.where(lower < upper, upper - 1, -1)
 
 
 @njit(cache=True, nogil=True)
@@ -61,14 +53,12 @@ def _add_exactly(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def prefix_sums(values, starts):  # type: ignore[no-untyped-def]
-    """Return, for each sorted fact, the sum of the earlier values of its key as an unevaluated pair (high, low).
+def prefix_sums(values, starts, high, low):  # type: ignore[no-untyped-def]
+    """Write, for each sorted fact, the sum of the earlier values of its key as an unevaluated pair (high, low).
 
     Serves `window_sum` and `window_mean` for every span. The pair carries 106 bits (Dekker, Numer. Math. 18, 1971), so
     that a window of small values is not lost behind a long history of large ones. Sums start anew at each key's start.
     """
-    high = np.empty(len(values))
-    low = np.empty(len(values))
     for key in range(len(starts) - 1):
         total, rest = 0.0, 0.0
         for i in range(starts[key], starts[key + 1]):
@@ -76,25 +66,24 @@ def prefix_sums(values, starts):  # type: ignore[no-untyped-def]
             low[i] = rest
             total, lost = _add_exactly(total, values[i])
             total, rest = _add_exactly(total, rest + lost)
-    return high, low
 
 
 @njit(cache=True, nogil=True)
-def window_sum(values, high, low, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_sum(values, high, low, lower, upper, out):  # type: ignore[no-untyped-def]
     """Sum the values of each window, given their `prefix_sums`; 0 where there are none.
 
     The error is one rounding, and about 1e-32 of the largest sum in the key's history for each fact of it.
     """
-    for i in range(len(order)):
-        out[order[i]] = _sum_between(values, high, low, lower[i], upper[i])
+    for i in range(len(lower)):
+        out[i] = _sum_between(values, high, low, lower[i], upper[i])
 
 
 @njit(cache=True, nogil=True)
-def window_mean(values, high, low, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_mean(values, high, low, lower, upper, out):  # type: ignore[no-untyped-def]
     """Average the values of each window, given their `prefix_sums`; NaN where there are none."""
-    for i in range(len(order)):
+    for i in range(len(lower)):
         count = upper[i] - lower[i]
-        out[order[i]] = _sum_between(values, high, low, lower[i], upper[i]) / count if count > 0 else np.nan
+        out[i] = _sum_between(values, high, low, lower[i], upper[i]) / count if count > 0 else np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -108,26 +97,25 @@ def _sum_between(values, high, low, first, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_max(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_max(values, lower, upper, scratch, out):  # type: ignore[no-untyped-def]
     """Write the greatest value of each window; NaN where there are none."""
-    _extreme(values, lower, upper, order, out, 1.0)
+    _extreme(values, lower, upper, scratch[0], out, 1.0)
 
 
 @njit(cache=True, nogil=True)
-def window_min(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_min(values, lower, upper, scratch, out):  # type: ignore[no-untyped-def]
     """Write the least value of each window; NaN where there are none."""
-    _extreme(values, lower, upper, order, out, -1.0)
+    _extreme(values, lower, upper, scratch[0], out, -1.0)
 
 
 @njit(cache=True, nogil=True)
-def _extreme(values, lower, upper, order, out, sign):  # type: ignore[no-untyped-def]
+def _extreme(values, lower, upper, nearest, out, sign):  # type: ignore[no-untyped-def]
     """Find extremes stretch by stretch (see `_stretch`).
 
     Unlike a queue of candidates there is no branch that the values decide: a third to a fifth of its time.
     """
-    nearest = np.empty(len(values))
     i = 0
-    while i < len(order):
+    while i < len(lower):
         first, middle = lower[i], upper[i]
         last, end = _stretch(lower, upper, i)
         best = -np.inf
@@ -140,9 +128,9 @@ def _extreme(values, lower, upper, order, out, sign):  # type: ignore[no-untyped
             nearest[j] = best
         while i < last:
             if lower[i] == upper[i]:
-                out[order[i]] = np.nan
+                out[i] = np.nan
             else:
-                out[order[i]] = sign * max(nearest[lower[i]], nearest[upper[i] - 1])
+                out[i] = sign * max(nearest[lower[i]], nearest[upper[i] - 1])
             i += 1
 
 
@@ -161,7 +149,7 @@ def _stretch(lower, upper, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def window_std(values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_std(values, lower, upper, scratch, out):  # type: ignore[no-untyped-def]
     """Write the sample standard deviation (n - 1) of each window; NaN where there are fewer than two values.
 
     Found stretch by stretch (see `_stretch`), so that a large value that leaves the window leaves no error behind, by
@@ -169,10 +157,9 @@ def window_std(values, lower, upper, order, out):  # type: ignore[no-untyped-def
     measures its values from the one next to the middle, which is in all of them: precision does not suffer where the mean
     is large beside the spread.
     """
-    means = np.empty(len(values))
-    squares = np.empty(len(values))
+    means, squares = scratch[0], scratch[1]
     i = 0
-    while i < len(order):
+    while i < len(lower):
         first, middle = lower[i], upper[i]
         last, end = _stretch(lower, upper, i)
         mean, square = 0.0, 0.0
@@ -192,22 +179,22 @@ def window_std(values, lower, upper, order, out):  # type: ignore[no-untyped-def
         while i < last:
             before, after = middle - lower[i], upper[i] - middle
             if before + after < 2:
-                out[order[i]] = np.nan
+                out[i] = np.nan
             else:
                 square = squares[lower[i]]
                 if after > 0:
                     gap = (values[middle] - values[middle - 1]) + (means[upper[i] - 1] - means[lower[i]])
                     square += squares[upper[i] - 1] + gap * gap * (before * (after / (before + after)))
-                out[order[i]] = np.sqrt(square / (before + after - 1))
+                out[i] = np.sqrt(square / (before + after - 1))
             i += 1
 
 
 @njit(cache=True, nogil=True)
-def window_distinct(codes, n_values, lower, upper, order, out):  # type: ignore[no-untyped-def]
+def window_distinct(codes, n_values, lower, upper, out):  # type: ignore[no-untyped-def]
     """Count the different values of each window, given as int32 codes below `n_values`; 0 where there are none."""
     seen = np.zeros(n_values, np.int64)
     first, end, distinct = 0, 0, 0
-    for i in range(len(order)):
+    for i in range(len(lower)):
         while end < upper[i]:
             distinct += seen[codes[end]] == 0
             seen[codes[end]] += 1
@@ -216,4 +203,4 @@ def window_distinct(codes, n_values, lower, upper, order, out):  # type: ignore[
             seen[codes[first]] -= 1
             distinct -= seen[codes[first]] == 0
             first += 1
-        out[order[i]] = distinct
+        out[i] = distinct

@@ -82,9 +82,8 @@ def _of_row(
     alignment = align_frames(label.by, rows, decisions, horizon)
     alignment = alignment.compact(outcomes.is_not_null().to_numpy()[alignment.fact_order])
     lower = alignment.lower(within)
-    deciding = first_position(lower, alignment.upper, alignment.decision_order)
-    earlier = np.zeros(len(horizon), bool)
-    earlier[alignment.decision_order] = lower > alignment.floor
+    deciding = alignment.in_given_order(first_position(lower, alignment.upper))
+    earlier = alignment.in_given_order(lower > alignment.floor)
     came = deciding >= 0
     known_at = np.where(came, np.append(alignment.fact_times, 0)[deciding], horizon)
     picked = pl.Series(np.append(alignment.fact_order, 0)[deciding])
@@ -99,7 +98,7 @@ def _of_row(
             ),
             "known_at": known_at,
             "horizon": horizon,
-            "already_known": earlier if _tells_the_decision(label, decision) else np.zeros(len(horizon), bool),
+            "already_known": earlier if _tells_the_decision(label, decision) else np.zeros_like(earlier),
         }
     )
 
