@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import json
+import math
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
