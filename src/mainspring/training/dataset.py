@@ -16,7 +16,7 @@ from mainspring.labels import mature
 from mainspring.storage import storage_errors
 from mainspring.training.split import NEVER
 
-__all__ = ["Dataset", "assemble", "read_dataset", "write_dataset"]
+__all__ = ["Dataset", "assemble", "history_bounds", "read_dataset", "write_dataset"]
 
 
 _HEURISTIC = "_heuristic"
@@ -63,7 +63,7 @@ def assemble(system: System, facts: Mapping[str, pl.DataFrame]) -> Dataset:
 
     Raises DataError (DATA_NO_DECISIONS, DATA_NO_LABELS, DATA_ONE_CLASS).
     """
-    start, as_of = _history(facts)
+    start, as_of = history_bounds(facts)
     found = find_decisions(system.decision, facts[system.decision.table.__schema__.name], start=start, until=as_of)
     if found.frame.height == 0:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.left_out.items())
@@ -119,7 +119,7 @@ def read_dataset(path: Path, *, left_out: Mapping[str, int], as_of: int) -> Data
     return Dataset(part("row:"), part("feature:"), part("label:"), part("newest:"), heuristic, left_out, as_of)
 
 
-def _history(facts: Mapping[str, pl.DataFrame]) -> tuple[int, int]:
+def history_bounds(facts: Mapping[str, pl.DataFrame]) -> tuple[int, int]:
     """The first and the last instant at which a row became known."""
     times = [frame["_visible_at"].drop_nulls().to_physical() for frame in facts.values()]
     known = [column for column in times if len(column)]

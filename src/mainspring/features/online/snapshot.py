@@ -1,0 +1,83 @@
+"""A state as bytes: what it holds at one instant, to begin from after a restart instead of from the first fact."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mainspring.errors import WorkspaceError
+from mainspring.features.online.state import OnlineState
+from mainspring.features.plan import Plan
+
+__all__ = ["dump_state", "load_state", "plan_fingerprint"]
+
+_FORMAT = 1
+_DIGEST_SIZE = 32
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    plan: str
+    grace: int
+    watermark: int
+    keys: list[list[Any]]
+    texts: list[str]
+    slots: int
+    words: int
+    about: dict[str, Any]
+
+
+def plan_fingerprint(work: Plan) -> str:
+    """Return what two plans share exactly when their states hold the same facts in the same places."""
+    parts = [f"{scan.name}:{','.join(a.fingerprint for a in scan.aggregates.values())}" for scan in work.scans]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def dump_state(state: OnlineState, about: dict[str, Any] | None = None) -> bytes:
+    """Return a state as bytes, with what its owner wants to know `about` it: positions in a log, for example.
+
+    What no decision needs any more is forgotten first, as `OnlineState.forget` does.
+    """
+    state.forget()
+    contents = state.contents()
+    header = _Header(
+        format=_FORMAT,
+        plan=plan_fingerprint(state.plan),
+        grace=state.grace,
+        watermark=state.watermark,
+        keys=[list(keys) for keys in contents.keys],
+        texts=contents.texts,
+        slots=len(contents.slots),
+        words=len(contents.words),
+        about=about or {},
+    )
+    encoded = msgspec.msgpack.encode(header)
+    body = b"".join((len(encoded).to_bytes(8, "little"), encoded, contents.slots.tobytes(), contents.words.tobytes()))
+    return hashlib.sha256(body).digest() + body
+
+
+def load_state(work: Plan, stored: bytes, *, grace: int = 0) -> tuple[OnlineState, dict[str, Any]] | None:
+    """Return the state that `dump_state` wrote and what was said about it; None when it is of another plan or grace.
+
+    Raises WorkspaceError (WORKSPACE_BROKEN) when a byte of it has changed.
+    """
+    digest, body = stored[:_DIGEST_SIZE], memoryview(stored)[_DIGEST_SIZE:]
+    if hashlib.sha256(body).digest() != digest:
+        raise WorkspaceError(
+            "WORKSPACE_BROKEN",
+            "The snapshot of an online state does not match its checksum.",
+            fix="Remove it: the state is then built from the lake and the log.",
+        )
+    size = int.from_bytes(body[:8], "little")
+    header = msgspec.msgpack.decode(body[8 : 8 + size], type=_Header)
+    if header.format != _FORMAT or header.plan != plan_fingerprint(work) or header.grace != grace:
+        return None
+    numbers = np.frombuffer(body[8 + size :], np.int64)
+    slots = numbers[: 4 * header.slots].reshape(-1, 4).copy()
+    state = OnlineState(work, grace=grace)
+    keys = [[tuple(key) if isinstance(key, list) else key for key in held] for held in header.keys]
+    state.restore(keys, header.texts, slots, numbers[4 * header.slots :], header.watermark)
+    return state, header.about
