@@ -18,7 +18,9 @@ __all__ = [
     "MainspringError",
     "MissingExtraError",
     "Origin",
+    "ServingError",
     "SourceError",
+    "StreamError",
     "TrainingError",
     "WorkspaceError",
     "codes",
@@ -113,6 +115,7 @@ class DataError(MainspringError):
         "DATA_ONE_CLASS": "All known labels have the same value.",
         "DATA_TOO_FEW": "There are too few rows to split by time.",
         "DATA_UNKNOWN_TABLE": "A query names a table that the workspace does not have.",
+        "DATA_FORGOTTEN": "A decision lies so far back that facts it needs have left the online state.",
         "DATA_SQL": "A SQL query could not be answered.",
     }
 
@@ -155,6 +158,32 @@ class LedgerError(MainspringError):
         "LEDGER_UNKNOWN_RUN": "No run with that name is in the ledger.",
         "LEDGER_NO_RUNS": "The ledger is empty.",
         "LEDGER_MIRROR": "A run could not be copied to MLflow.",
+        "LEDGER_UNKNOWN_KEY": "No API key with that id is in the ledger.",
+    }
+
+
+class ServingError(MainspringError):
+    """A server does not answer a request."""
+
+    codes = {
+        "SERVE_KEY": "A request carries no API key, or one that is not valid.",
+        "SERVE_ROLE": "An API key may not do what a request asks for.",
+        "SERVE_RATE": "More requests came with one API key than it may send.",
+        "SERVE_BODY": "The body of a request is too large, nested too deep, or not what the route takes.",
+        "SERVE_LIMITS": "A limit given to a server cannot be kept.",
+    }
+
+
+class StreamError(MainspringError):
+    """A broker cannot take a message, or do what was asked of it."""
+
+    codes = {
+        "STREAM_NAME": "The name of a topic or a group is one that not every broker can have.",
+        "STREAM_MESSAGE": "A message is too large, or has no usable id.",
+        "STREAM_OPTION": "A broker was given an option it does not have.",
+        "STREAM_OFFSET": "An offset lies outside its topic.",
+        "STREAM_NOT_SEEKABLE": "The broker has no offsets, so nothing can be sought in it.",
+        "STREAM_CLOSED": "A broker or a consumer was used after it was closed.",
     }
 
 

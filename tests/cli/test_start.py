@@ -10,7 +10,10 @@ import pytest
 import mainspring as package
 from tests.cli.conftest import Command
 
-COMMANDS = ["demo", "new", "check", "run", "show", "runs", "compare", "sql"]
+GROUPS = {"keys": ["add", "list", "revoke"]}
+COMMANDS = ["demo", "new", "check", "run", "show", "runs", "compare", "sql", "verify", *GROUPS]
+LEAVES = [command for command in COMMANDS if command not in GROUPS]
+LEAVES += [f"{group} {command}" for group, commands in GROUPS.items() for command in commands]
 HEAVY = {
     "polars",
     "numpy",
@@ -40,13 +43,23 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     assert not any("..." in line for line in listed), "a sentence was cut off"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", LEAVES)
 def test_each_command_explains_itself(mainspring: Command, command: str) -> None:
-    told = mainspring(command, "--help")
+    told = mainspring(*command.split(), "--help")
     assert told.code == 0
     assert f"Example: mainspring {command}" in " ".join(told.out.split())
     for option in ("--json", "--workspace DIR", "--debug"):
         assert option in told.out
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_lists_its_commands_with_an_example(mainspring: Command, group: str) -> None:
+    told = mainspring(group, "-h")
+    assert told.code == 0
+    assert f"Example: mainspring {group} " in told.out
+    listed = told.out.partition("Commands:")[2].splitlines()[1:]
+    assert [line.split()[0] for line in listed if line.strip()] == GROUPS[group]
+    assert mainspring(group).code == 2
 
 
 def test_version(mainspring: Command) -> None:

@@ -10,13 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
 from mainspring.errors import MissingExtraError, WorkspaceError
 from mainspring.ledger import Ledger, Run, tables
 
+SCHEMAS = Path(__file__).parent / "schemas"  # a ledger as each older version left it
 WRITER = """
 import sys
 from mainspring.ledger import Dataset, Ledger, Metric, Model
@@ -33,6 +35,13 @@ for at in range(int(sys.argv[2])):
 
 def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'ledger.db'}"
+
+
+def described(folder: Path) -> dict[str, object]:
+    """Every table with its columns, keys and indexes, whatever the words it was made with."""
+    seen = inspect(create_engine(url(folder), poolclass=NullPool))
+    questions = (seen.get_columns, seen.get_pk_constraint, seen.get_foreign_keys, seen.get_indexes)
+    return {table: [str(ask(table)) for ask in questions] for table in seen.get_table_names()}
 
 
 def writer(folder: Path, runs: int) -> subprocess.Popen[str]:
@@ -138,14 +147,27 @@ def test_an_older_ledger_is_taken_forward_whole_or_not_at_all(
         if broken:
             raise RuntimeError("the power went")
 
-    monkeypatch.setattr(tables, "SCHEMA_VERSION", 2)
-    monkeypatch.setitem(tables.MIGRATIONS, 1, add_a_column)
+    newest = tables.SCHEMA_VERSION
+    monkeypatch.setattr(tables, "SCHEMA_VERSION", newest + 1)
+    monkeypatch.setitem(tables.MIGRATIONS, newest, add_a_column)
     broken = True
     with pytest.raises(RuntimeError, match="the power went"):
         Ledger(url(tmp_path)).runs()
     broken = False
     assert Ledger(url(tmp_path)).runs() == [run]  # would fail had the column stayed from the first attempt
     assert Ledger(url(tmp_path)).runs() == [run]
+
+
+@pytest.mark.parametrize("version", range(1, tables.SCHEMA_VERSION))
+def test_a_ledger_of_each_older_version_becomes_the_same_as_a_new_one(tmp_path: Path, version: int) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    with closing(sqlite3.connect(old / "ledger.db")) as connection:
+        connection.executescript((SCHEMAS / f"{version}.sql").read_text(encoding="utf-8"))
+    assert [run.name for run in Ledger(url(old)).runs()] == ["flights-1"], "what was written then is there"
+    Ledger(url(new)).runs()
+    assert described(old) == described(new)
 
 
 def test_a_full_disk_is_said_and_leaves_what_was_stored(ledger: Ledger, write_run: Callable[..., Run]) -> None:

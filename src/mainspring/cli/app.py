@@ -10,11 +10,13 @@ import mainspring
 from mainspring.cli.check import check
 from mainspring.cli.compare import compare
 from mainspring.cli.demo import demo
+from mainspring.cli.keys import keys
 from mainspring.cli.new import new
 from mainspring.cli.run import run
 from mainspring.cli.runs import runs
 from mainspring.cli.show import show
 from mainspring.cli.sql import sql
+from mainspring.cli.verify import verify
 
 __all__ = ["app"]
 
@@ -45,5 +47,6 @@ def mainspring_command(
     """
 
 
-for command in (demo, new, check, run, show, runs, compare, sql):
+for command in (demo, new, check, run, show, runs, compare, sql, verify):
     app.command()(command)
+app.add_typer(keys, name="keys")

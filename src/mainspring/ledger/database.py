@@ -6,18 +6,32 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, insert, inspect, make_url, select, update
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Row,
+    create_engine,
+    event,
+    exc,
+    insert,
+    inspect,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy.pool import NullPool
 
 from mainspring.errors import MissingExtraError, WorkspaceError
 from mainspring.ledger import tables
 from mainspring.storage import storage_errors
 
-__all__ = ["Database"]
+__all__ = ["Database", "as_record"]
 
+_Record = TypeVar("_Record", bound=msgspec.Struct)
 _BUSY_TIMEOUT_MS = 10_000
 
 
@@ -80,6 +94,12 @@ class Database:
                 _bring_up_to_date(engine, self.place)
                 self._ready = engine
             return self._ready
+
+
+def as_record(kind: type[_Record], row: Row[Any]) -> _Record:
+    """Return a row as the record it is; columns that the record lacks are left out."""
+    fields = row._mapping
+    return msgspec.convert({name: fields[name] for name in kind.__struct_fields__}, kind)
 
 
 def _parse(url: str) -> URL:

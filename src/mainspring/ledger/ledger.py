@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import asdict, replace
 from sqlalchemy import ColumnElement, Connection, Row, Table, exc, func, insert, select, update
 
 from mainspring.errors import LedgerError
 from mainspring.ledger import tables
 from mainspring.ledger.comparison import Comparison, compare
-from mainspring.ledger.database import Database
+from mainspring.ledger.database import Database, as_record
+from mainspring.ledger.keys import Keys
 from mainspring.ledger.records import Artifact, Dataset, Metric, Model, Run, Stage, Status
 
 __all__ = ["Ledger"]
@@ -27,6 +27,8 @@ _NEWEST_FIRST = (tables.runs.c.started_at.desc(), tables.runs.c.number.desc(), t
 
 class Ledger:
     """The record of runs, datasets, models, metrics, artifacts and reusable stages, at the address of a database.
+
+    `keys` are the API keys, in the same database.
 
     Guarantees: making one opens nothing; it holds no connection between calls, so threads may share it; each call is
     one transaction, kept whole or not at all; recording the same thing twice is recording it once.
@@ -41,6 +43,7 @@ class Ledger:
 
     def __init__(self, url: str, *, owner: str = "", writer_alive: Callable[[], bool] = lambda: True) -> None:
         self._database = Database(url)
+        self.keys = Keys(self._database)
         self._owner = owner
         self._writer_alive = writer_alive
 
@@ -214,7 +217,7 @@ class Ledger:
         query = select(tables.stages).where(tables.stages.c.stage == stage, tables.stages.c.key == key)
         with self._database.reading() as connection:
             found = connection.execute(query).one_or_none()
-        return None if found is None else _record(Stage, found)
+        return None if found is None else as_record(Stage, found)
 
     # How
 
@@ -225,10 +228,10 @@ class Ledger:
             )
             if changed.rowcount == 0:
                 raise _unknown(name, _names(connection))
-            return _record(Run, connection.execute(select(tables.runs).where(tables.runs.c.name == name)).one())
+            return as_record(Run, connection.execute(select(tables.runs).where(tables.runs.c.name == name)).one())
 
     def _as_runs(self, rows: Iterable[Row[Any]]) -> list[Run]:
-        found = [_record(Run, row) for row in rows]
+        found = [as_record(Run, row) for row in rows]
         if any(_unfinished(run, self._owner) for run in found) and not self._writer_alive():
             return [replace(run, status="interrupted") if _unfinished(run, self._owner) else run for run in found]
         return found
@@ -236,7 +239,7 @@ class Ledger:
     def _of_run(self, kind: type[_Record], table: Table, run: str, order: ColumnElement) -> list[_Record]:
         query = select(table).where(table.c.run == run).order_by(order)
         with self._database.reading() as connection:
-            return [_record(kind, row) for row in connection.execute(query)]
+            return [as_record(kind, row) for row in connection.execute(query)]
 
 
 def _start(run: Run, connection: Connection) -> Run:
@@ -256,11 +259,6 @@ def _put(connection: Connection, table: Table, record: _Record, **values: Any) -
     same = [column == values[column.name] for column in table.primary_key]
     if connection.execute(update(table).where(*same).values(values)).rowcount == 0:
         connection.execute(insert(table).values(values))
-
-
-def _record(kind: type[_Record], row: Row[Any]) -> _Record:
-    fields = row._mapping
-    return msgspec.convert({name: fields[name] for name in kind.__struct_fields__}, kind)
 
 
 def _unfinished(run: Run, owner: str) -> bool:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-__all__ = ["Artifact", "Dataset", "Metric", "Model", "Run", "Stage", "Status"]
+__all__ = ["ApiKey", "Artifact", "Dataset", "Metric", "Model", "Role", "Run", "Stage", "Status"]
 
 Status = Literal["running", "finished", "failed", "interrupted"]
+Role = Literal["read", "write", "admin"]  # each may do what those before it may
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -88,3 +89,15 @@ class Stage(Struct, frozen=True, kw_only=True):
     output: dict[str, Any]
     path: str | None = None
     created_at: int
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """What is kept of an API key: enough to recognise it, too little to use it."""
+
+    id: str  # the public part of its text
+    name: str  # what it is for, in the words of whoever made it; may be empty, need not be unique
+    role: Role
+    salt: str  # hexadecimal
+    digest: str  # hexadecimal; of salt and secret
+    created_at: int
+    revoked_at: int | None = None  # None: it is valid

@@ -17,15 +17,38 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
-__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "artifacts", "datasets", "metadata", "metrics", "models", "runs", "stages"]
+__all__ = [
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+    "api_keys",
+    "artifacts",
+    "datasets",
+    "metadata",
+    "metrics",
+    "models",
+    "runs",
+    "stages",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-# From each older version, what turns it into the next: {1: add_deployments, …}. Each runs in the transaction that also
+
+def _add_api_keys(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "CREATE TABLE api_keys (id VARCHAR NOT NULL, name VARCHAR NOT NULL, role VARCHAR NOT NULL, "
+            "salt VARCHAR NOT NULL, digest VARCHAR NOT NULL, created_at BIGINT NOT NULL, revoked_at BIGINT, "
+            "PRIMARY KEY (id))"
+        )
+    )
+
+
+# From each older version, what turns it into the next. Each runs in the transaction that also
 # raises the version, and speaks plain SQL of its time rather than the tables below, which go on changing.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys}
 
 metadata = MetaData()
 
@@ -109,4 +132,16 @@ stages = Table(
     Column("output", JSON, nullable=False),
     Column("path", String),
     Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("salt", String, nullable=False),  # hexadecimal, as the digest
+    Column("digest", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
 )
