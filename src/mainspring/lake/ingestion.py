@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table as IcebergTable
 
-__all__ = ["Ingested", "ingest"]
+__all__ = ["Arrival", "Ingested", "ingest"]
+
+Arrival = int | pl.Series | None
+"""When rows came in: all at one instant (microseconds), each at its own (int64, one for each row given), or as history."""
 
 _ATTEMPTS = 10
 _STATIC_CHANGES = 0.01  # of a static table's rows: above this share it is no static table
@@ -59,7 +62,7 @@ class Ingested:
 
 
 def ingest(
-    catalog: Catalog, namespace: str, table: type[Table], frame: pl.DataFrame, *, arrived_at: int | None = None
+    catalog: Catalog, namespace: str, table: type[Table], frame: pl.DataFrame, *, arrived_at: Arrival = None
 ) -> Ingested:
     """Ingest a frame as `Lake.ingest` says. A commit that another writer outran is compared with its facts and tried again."""
     conformed = conform(table, frame)
@@ -89,7 +92,7 @@ def _attempt(
     table: type[Table],
     frame: pl.DataFrame,
     conformed: Conformed,
-    arrived_at: int | None,
+    arrived_at: Arrival,
 ) -> Ingested | None:
     schema, facts = table.__schema__, conformed.facts
     stored = iceberg.load(catalog, identifier)
@@ -197,7 +200,7 @@ def _store(
     fresh: pl.DataFrame,
     batch: str,
     revision: Revision | None,
-    arrived_at: int | None,
+    arrived_at: Arrival,
 ) -> int | None:
     """Commit new facts and what a changed declaration made of the stored ones; None when another writer was faster."""
     if stored is None:
@@ -213,8 +216,9 @@ def _store(
     if len(fresh) or replace:
         properties[BATCH] = batch
         properties[NEXT_SEQ] = str(next_seq + len(fresh))
+        arrived = arrived_at.gather(fresh[ROW]) if isinstance(arrived_at, pl.Series) else pl.lit(arrived_at, pl.Int64)
         append = fresh.drop(ROW).with_columns(
-            pl.lit(arrived_at, pl.Int64).cast(TIME).alias(ARRIVED_AT),
+            arrived.cast(TIME).alias(ARRIVED_AT),
             pl.int_range(next_seq, next_seq + pl.len(), dtype=pl.Int64).alias(SEQ),
         )
         if replace and revision is not None:

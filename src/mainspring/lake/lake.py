@@ -13,7 +13,7 @@ from mainspring.clock import parse_span
 from mainspring.declare import Table, TableSchema
 from mainspring.lake import iceberg
 from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ, VISIBLE_AT
-from mainspring.lake.ingestion import Ingested, ingest
+from mainspring.lake.ingestion import Arrival, Ingested, ingest
 from mainspring.lake.parsing import DTYPES, TIME
 from mainspring.storage import storage_errors
 
@@ -51,10 +51,11 @@ class Lake:
         if catalog is not None:
             catalog.close()
 
-    def ingest(self, table: type[Table], frame: pl.DataFrame, *, arrived_at: int | None = None) -> Ingested:
+    def ingest(self, table: type[Table], frame: pl.DataFrame, *, arrived_at: Arrival = None) -> Ingested:
         """Keep the facts of a frame that are new, quarantine the rows that break the contract, leave alone the rest.
 
-        `arrived_at` is the instant at which live rows came in: none is visible before it. None: the rows are history.
+        `arrived_at` is the instant at which live rows came in, or a series with one for each row: none is visible before it.
+        None: the rows are history.
         Rows equal in all declared columns are one fact; ingesting a frame twice changes nothing.
 
         Raises ContractError when a whole column breaks its contract (CONTRACT_COLUMN_MISSING, CONTRACT_TYPE,
