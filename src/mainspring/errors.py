@@ -171,6 +171,12 @@ class ServingError(MainspringError):
         "SERVE_RATE": "More requests came with one API key than it may send.",
         "SERVE_BODY": "The body of a request is too large, nested too deep, or not what the route takes.",
         "SERVE_LIMITS": "A limit given to a server cannot be kept.",
+        "SERVE_OPTION": "An option of a server does not exist, or its address cannot be had.",
+        "SERVE_TABLE": "A request names a table that the system does not have.",
+        "SERVE_ROW": "The row of a decision breaks its table's contract, or no decision is made for it.",
+        "SERVE_UNKNOWN": "A request names something that the server does not have.",
+        "SERVE_MODEL": "There is no model to serve, or it was built for another declaration.",
+        "SERVE_UNAVAILABLE": "The server cannot keep what it was sent, or is not ready yet.",
     }
 
 

@@ -6,6 +6,7 @@
         writer.lock       held by the one process that writes
         lake/ catalog.db  facts at rest and their catalog
         ledger.db         the record of runs
+        log/              facts and predictions in motion, by system
         datasets/ bundles/ reports/ cache/
 
 workspace.toml, all of it optional:
@@ -125,6 +126,11 @@ class Workspace:
     def reports(self) -> Path:
         """The folder of reports."""
         return self.root / "reports"
+
+    @property
+    def log(self) -> Path:
+        """The folder of the logs of facts and predictions in motion, one for each system that was served."""
+        return self.root / "log"
 
     @property
     def cache(self) -> Path:

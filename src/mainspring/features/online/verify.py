@@ -12,7 +12,7 @@ from mainspring.features.online.state import OnlineState
 from mainspring.features.plan import Plan
 from mainspring.features.rows import INSTANT
 
-__all__ = ["TOLERANCE", "Verification", "plain_rows", "verify_online"]
+__all__ = ["TOLERANCE", "Verification", "plain_rows", "relative_errors", "verify_online"]
 
 TOLERANCE = 1e-9
 """What sums, means, deviations, and whatever is computed from numbers may differ by, relative to batch."""
@@ -56,7 +56,7 @@ def verify_online(
     for begin in range(0, decisions.height, _PIECE):
         rows = [next(answers) for _ in range(min(_PIECE, decisions.height - begin))]
         for name, column in expected[begin : begin + len(rows)].to_dict().items():
-            error = _errors(pl.Series([row[name] for row in rows], dtype=column.dtype, strict=False), column)
+            error = relative_errors(pl.Series([row[name] for row in rows], dtype=column.dtype, strict=False), column)
             if error.any():
                 inexact[name] = inexact.get(name, 0) + int((error > 0).sum())
                 finite = error[np.isfinite(error)]
@@ -100,7 +100,7 @@ def _stream(
         yield state.answer(decision)
 
 
-def _errors(found: pl.Series, expected: pl.Series) -> np.ndarray:
+def relative_errors(found: pl.Series, expected: pl.Series) -> np.ndarray:
     """The relative error of each value (0: the same); infinite where one is missing, or names and truths differ."""
     same = found.eq_missing(expected).to_numpy()
     error = np.where(same, 0.0, np.inf)

@@ -1,0 +1,75 @@
+"""What a client sends, as a frame: JSON arrays, newline-delimited JSON, or an Arrow IPC stream."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from mainspring.errors import ServingError
+from mainspring.serving.limits import Limits
+
+__all__ = ["ARROW", "frame_of_values", "read_rows"]
+
+ARROW = "application/vnd.apache.arrow.stream"
+_NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+_INT64 = range(-(2**63), 2**63)
+Value = bool | int | float | str | None
+_decode_row = msgspec.json.Decoder(dict[str, Value]).decode
+_decode_rows = msgspec.json.Decoder(list[dict[str, Value]]).decode
+
+
+def read_rows(body: bytes, content_type: str, limits: Limits) -> pl.DataFrame:
+    """Read a body of facts: a JSON array of flat objects, one such object a line, or an Arrow IPC stream.
+
+    A column whose values are of several kinds becomes text, as it would be in a CSV; the table's contract reads it.
+
+    Raises ServingError (SERVE_BODY) for a body that cannot be read or is larger than the limits.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if refused := limits.refuse_body(body) if kind != ARROW else _too_large(body, limits):
+        raise refused
+    try:
+        if kind == ARROW:
+            frame = pl.read_ipc_stream(io.BytesIO(body))
+        elif kind in _NDJSON:
+            frame = frame_of_values([_decode_row(line) for line in body.splitlines() if line.strip()])
+        else:
+            frame = frame_of_values(_decode_rows(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, pl.exceptions.PolarsError, OSError) as error:
+        raise ServingError(
+            "SERVE_BODY",
+            f"The body cannot be read as {kind or 'JSON'}: {error}",
+            fix=f"Send a JSON array of flat objects, one object a line (application/x-ndjson), or {ARROW}.",
+        ) from error
+    if refused := limits.refuse_rows(frame.height):
+        raise refused
+    return frame
+
+
+def _too_large(body: bytes, limits: Limits) -> ServingError | None:
+    return limits.refuse_body(body) if len(body) > limits.body_bytes else None
+
+
+def frame_of_values(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Make a frame of plain rows; a name that a row lacks is missing in it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pl.DataFrame({name: _series(name, [row.get(name) for row in rows]) for name in names})
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and all(value is None or value in _INT64 for value in values):
+        return pl.Series(name, values, pl.Int64)
+    if kinds and kinds <= {int, float} and float in kinds:
+        return pl.Series(name, values, pl.Float64, strict=False)
+    if kinds == {bool}:
+        return pl.Series(name, values, pl.Boolean)
+    return pl.Series(name, [None if value is None else _text(value) for value in values], pl.String)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,119 @@
+"""The way in for facts: each row is held to its table's contract, told apart from those known, and given its time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from mainspring.clock import parse_span
+from mainspring.declare import System, Table
+from mainspring.errors import ServingError
+from mainspring.lake.contract import ROW, Conformed, conform
+from mainspring.lake.parsing import TIME
+from mainspring.serving.known_facts import KnownFacts
+
+__all__ = ["Intake", "Rejection", "Taken"]
+
+_REJECTIONS_TOLD = 100
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that breaks the contract: its position in the request, the rule, and a sentence for people."""
+
+    row: int
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What became of the rows of one request: `accepted + already_there + rejected == given`.
+
+    `facts` are the accepted ones with `_visible_at`; `rejections` tells of the first hundred rejected ones.
+    """
+
+    table: str
+    given: int
+    already_there: int
+    rejected: int
+    rejections: tuple[Rejection, ...]
+    facts: pl.DataFrame
+
+    @property
+    def accepted(self) -> int:
+        return self.facts.height
+
+
+class Intake:
+    """Takes rows of a system's tables; `history` are the facts that the server began with."""
+
+    def __init__(self, system: System, history: Mapping[str, pl.DataFrame]) -> None:
+        self.tables: dict[str, type[Table]] = {table.__schema__.name: table for table in system.tables}
+        self._known = {name: KnownFacts(table.__schema__, history[name]) for name, table in self.tables.items()}
+
+    def table(self, name: str) -> type[Table]:
+        """Return a table by its name.
+
+        Raises ServingError (SERVE_TABLE).
+        """
+        table = self.tables.get(name)
+        if table is None:
+            raise ServingError(
+                "SERVE_TABLE",
+                f"The system has no table {name!r}.",
+                exists=f"It has {', '.join(self.tables)}.",
+                fix="Name one of them in the path.",
+            )
+        return table
+
+    def read(self, name: str, frame: pl.DataFrame) -> Conformed:
+        """Read a frame as its table declares it; nothing is taken yet.
+
+        Raises ServingError (SERVE_TABLE), and ContractError for a whole column that cannot be read.
+        """
+        return conform(self.table(name), frame)
+
+    def take(self, name: str, conformed: Conformed, arrived_at: int) -> Taken:
+        """Take rows that arrived at an instant (microseconds): none is visible before it.
+
+        Repeated with the same rows in the same order from the same history, it gives the same result: that is how a restart
+        finds the state again.
+        """
+        table = self.tables[name]
+        sieved = self._known[name].sieve(conformed.facts)
+        facts = conformed.facts.filter(pl.Series(sieved.fresh))
+        conflicts = conformed.facts[ROW].filter(pl.Series(sieved.conflicts)).to_list()
+        told = [Rejection(*row) for row in conformed.rejected.head(_REJECTIONS_TOLD).iter_rows()]
+        told += [
+            Rejection(row, "contradiction", "A row with the same key and time and different content was there first.")
+            for row in conflicts[:_REJECTIONS_TOLD]
+        ]
+        return Taken(
+            table=name,
+            given=conformed.facts.height + conformed.rejected.height,
+            already_there=sieved.already_there,
+            rejected=conformed.rejected.height + len(conflicts),
+            rejections=tuple(sorted(told, key=lambda each: each.row)[:_REJECTIONS_TOLD]),
+            facts=facts.drop(ROW).with_columns(_visible_at(table, arrived_at).alias("_visible_at")),
+        )
+
+    def newest(self, taken: Taken) -> int | None:
+        """Return the latest known_at among the facts accepted, in microseconds; None where none has one."""
+        known_at = self.tables[taken.table].__schema__.known_at
+        if known_at is None or not taken.accepted:
+            return None
+        latest = taken.facts[known_at.name].to_physical().max()
+        return latest if isinstance(latest, int) else None
+
+
+def _visible_at(table: type[Table], arrived_at: int) -> pl.Expr:
+    known_at = table.__schema__.known_at
+    if known_at is None:
+        return pl.lit(None, TIME)
+    lag = parse_span(known_at.lag)
+    return pl.max_horizontal(
+        pl.col(known_at.name) + pl.duration(microseconds=lag), pl.lit(arrived_at, pl.Int64).cast(TIME)
+    )

@@ -1,0 +1,207 @@
+"""From the log into the lake: facts, predictions, and what came true of them.
+
+At least once: the log's groups are committed after the lake has the rows, and a row that the lake has already changes
+nothing. So a sink may be stopped anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from mainspring.clock import parse_span
+from mainspring.declare import Category, Float, Key, KnownAt, System, Text, Time, make_table, walk
+from mainspring.errors import ContractError
+from mainspring.features import INSTANT
+from mainspring.labels import mature
+from mainspring.lake import Lake
+from mainspring.lake.parsing import DTYPES
+from mainspring.serving.given_rows import read_rows
+from mainspring.serving.limits import Limits
+from mainspring.serving.service import FACTS, PREDICTIONS, FactsSent, PredictionMade
+from mainspring.stream import Broker, Record
+
+__all__ = ["LAKE_GROUP", "OUTCOMES_TABLE", "PREDICTIONS_TABLE", "Drained", "Sink", "predicted_decisions"]
+
+LAKE_GROUP = "lake"
+"""The group of the log that has read what is in the lake: the log keeps everything after its position."""
+
+PREDICTIONS_TABLE = make_table(
+    "Predictions",
+    {
+        "prediction_id": Key(),
+        "decided_at": Time(),
+        "answered_at": KnownAt(),
+        "model": Category(),
+        "arm": Category(),
+        "prediction": Float(optional=True, description="the probability, or the number"),
+        "classes": Text(optional=True, description="JSON: the probability of each class"),
+        "decision": Text(optional=True),
+        "row": Text(description="JSON: the decision's row, instants in microseconds"),
+        "features": Text(description="JSON: every feature as the model saw it"),
+    },
+    description="What was answered, and all that it was made from.",
+)
+OUTCOMES_TABLE = make_table(
+    "Outcomes",
+    {
+        "prediction_id": Key(),
+        "label": Float(optional=True, description="0 or 1, or the number"),
+        "label_class": Text(optional=True),
+        "known_at": KnownAt(),
+    },
+    description="What came true of a prediction, once that was known.",
+)
+_PAGE = 2000
+_decode_facts = msgspec.msgpack.Decoder(FactsSent).decode
+_decode_prediction = msgspec.msgpack.Decoder(PredictionMade).decode
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What one turn of the sink brought into the lake: requests with facts, predictions, outcomes."""
+
+    facts: int
+    predictions: int
+    outcomes: int
+
+
+class Sink:
+    """Moves what a service has logged into the lake. For one thread; the workspace's writer lock is its caller's to hold."""
+
+    def __init__(self, system: System, lake: Lake, broker: Broker, limits: Limits | None = None) -> None:
+        self._system, self._lake = system, lake
+        self._limits = limits or Limits()
+        self._tables = {table.__schema__.name: table for table in system.tables}
+        self._facts = broker.consumer(FACTS, LAKE_GROUP)
+        self._predictions = broker.consumer(PREDICTIONS, LAKE_GROUP)
+        self._pending: pl.DataFrame | None = None
+
+    def drain(self, now: int) -> Drained:
+        """Bring everything into the lake that is in the log, and the outcomes that are known by `now` (microseconds).
+
+        Raises WorkspaceError; then what was not committed comes again with the next call.
+        """
+        facts = self._drain(self._facts, self._ingest_facts)
+        predictions = self._drain(self._predictions, self._ingest_predictions)
+        return Drained(facts, predictions, self._join_outcomes(now))
+
+    def close(self) -> None:
+        """Let go of the log."""
+        self._facts.close()
+        self._predictions.close()
+
+    @staticmethod
+    def _drain(consumer: Any, ingest: Callable[[list[Record]], None]) -> int:
+        begin, moved = consumer.position, 0
+        try:
+            while records := consumer.poll(_PAGE):
+                ingest(records)
+                consumer.commit()
+                begin, moved = consumer.position, moved + len(records)
+        except BaseException:
+            consumer.seek(begin)
+            raise
+        return moved
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def _ingest_facts(self, records: list[Record]) -> None:
+        for table, frame, arrived_at in _batches([_decode_facts(record.value) for record in records], self._limits):
+            try:
+                self._lake.ingest(self._tables[table], frame, arrived_at=arrived_at)
+            except ContractError as error:
+                if error.code != "CONTRACT_ALL_REJECTED":  # those are in quarantine, where they belong
+                    raise
+
+    # -- predictions ---------------------------------------------------------------------------------------------------
+
+    def _ingest_predictions(self, records: list[Record]) -> None:
+        made = [_decode_prediction(record.value) for record in records]
+        self._lake.ingest(PREDICTIONS_TABLE, pl.DataFrame([_stored(each) for each in made], infer_schema_length=None))
+        self._pending = None  # they are read again: also those that a killed sink had brought in
+
+    def _join_outcomes(self, now: int) -> int:
+        """Store the labels that have matured; return how many."""
+        pending = self._pending if self._pending is not None else self._unjoined()
+        self._pending = pending
+        label = self._system.label
+        if not pending.height or (now <= pending["_at"].to_physical().min()):  # type: ignore[operator]
+            return 0
+        facts = {name: self._lake.read(table, known_before=now + 1) for name, table in self._label_tables().items()}
+        found = mature(label, self._system.decision, pending, facts, as_of=now).frame
+        known = found["label_known_at"].is_not_null()
+        over = pending["_at"].to_physical() + parse_span(label.within) <= now
+        joined = pending.select("prediction_id").with_columns(found).filter(known)
+        if joined.height:
+            named = joined["label"].dtype == pl.String
+            self._lake.ingest(
+                OUTCOMES_TABLE,
+                joined.select(
+                    "prediction_id",
+                    label=pl.lit(None, pl.Float64) if named else pl.col("label"),
+                    label_class=pl.col("label") if named else pl.lit(None, pl.String),
+                    known_at="label_known_at",
+                ),
+            )
+        self._pending = pending.filter(~(known | over))
+        return joined.height
+
+    def _label_tables(self) -> dict[str, Any]:
+        nodes = walk(self._system.label.outcome)
+        names = {node.table.__schema__.name for node in nodes if getattr(node, "table", None) is not None}  # type: ignore[attr-defined]
+        return {name: table for name, table in self._tables.items() if name in names}
+
+    def _unjoined(self) -> pl.DataFrame:
+        """The predictions in the lake that have no outcome, as decisions."""
+        made = self._lake.read(PREDICTIONS_TABLE, columns=["prediction_id", "decided_at", "row"])
+        done = self._lake.read(OUTCOMES_TABLE, columns=["prediction_id"])
+        left = made.join(done, on="prediction_id", how="anti", maintain_order="left")
+        return predicted_decisions(self._system, left)
+
+
+def predicted_decisions(system: System, predictions: pl.DataFrame) -> pl.DataFrame:
+    """Return the decisions of stored predictions: `prediction_id`, `_at`, and the columns of the decision's table."""
+    rows = [msgspec.json.decode(row) for row in predictions["row"]]
+    columns = {}
+    for column in system.decision.table.__schema__.columns:
+        dtype = DTYPES[column.of]
+        plain = pl.Int64 if dtype == INSTANT else dtype
+        columns[column.name] = pl.Series([row.get(column.name) for row in rows], dtype=plain).cast(dtype)
+    return pl.DataFrame({"prediction_id": predictions["prediction_id"], "_at": predictions["decided_at"], **columns})
+
+
+def _stored(made: PredictionMade) -> dict[str, Any]:
+    prediction = made.prediction
+    number = prediction.probability if prediction.probability is not None else prediction.value
+    return {
+        "prediction_id": prediction.prediction_id,
+        "decided_at": prediction.decided_at,
+        "answered_at": pl.Series([made.answered_at]).cast(INSTANT)[0],
+        "model": prediction.model,
+        "arm": prediction.arm,
+        "prediction": number,
+        "classes": None if prediction.classes is None else msgspec.json.encode(prediction.classes).decode(),
+        "decision": None if prediction.decision is None else str(prediction.decision),
+        "row": msgspec.json.encode(made.row).decode(),
+        "features": msgspec.json.encode(made.features).decode(),
+    }
+
+
+def _batches(sent: Sequence[FactsSent], limits: Limits) -> Iterator[tuple[str, pl.DataFrame, pl.Series]]:
+    """Put requests of one table together while their shape is the same, each row with its own time of arrival, in order."""
+    open_batches: dict[str, tuple[list[pl.DataFrame], list[int]]] = {}
+    for each in sent:
+        frame = read_rows(each.body, each.content_type, limits)
+        parts, arrived = open_batches.setdefault(each.table, ([], []))
+        if parts and parts[0].schema != frame.schema:
+            yield each.table, pl.concat(parts), pl.Series(arrived, dtype=pl.Int64)
+            parts, arrived = open_batches[each.table] = ([], [])
+        parts.append(frame)
+        arrived.extend([each.arrived_at] * frame.height)
+    for table, (parts, arrived) in open_batches.items():
+        yield table, pl.concat(parts), pl.Series(arrived, dtype=pl.Int64)

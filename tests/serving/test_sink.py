@@ -1,0 +1,164 @@
+"""From the log into the lake: nothing lost, nothing twice, and batch finds the features that predictions were made from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mainspring.clock import HOUR, MINUTE
+from mainspring.features import INSTANT
+from mainspring.lake import Lake
+from mainspring.serving.service import Service
+from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE, Sink
+from mainspring.serving.skew import measure_skew
+from tests.lake.conftest import properties
+
+from .shop import BEGIN, Delivery, deliveries, open_shop, order, system
+
+
+def when(instant: int) -> str:
+    return pl.Series([instant]).cast(INSTANT).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")[0]
+
+
+def push(service: Service, rows: list[dict[str, Any]]) -> Any:
+    return service.push("delivery", json.dumps(rows).encode(), "application/json")
+
+
+def test_a_prediction_meets_its_outcome(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    service, log = open_shop(tmp_path / "log")
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    sink = Sink(system, lake, log)
+
+    async def first() -> list[str]:
+        await push(service, [*deliveries(4), {**deliveries(1)[0], "order_id": "bad", "minutes": -5}])
+        asked = [await service.predict(order(order_id=f"n{i}", placed=when(service.clock.now()))) for i in range(3)]
+        return [prediction.prediction_id for prediction in asked]
+
+    ids = asyncio.run(first())
+    moved = sink.drain(service.clock.now())
+    assert (moved.facts, moved.predictions, moved.outcomes) == (1, 3, 0)
+    assert lake.read(Delivery).height == 4
+    assert lake.quarantine(Delivery).height == 1
+    stored = lake.read(PREDICTIONS_TABLE)
+    assert stored["prediction_id"].to_list() == ids
+    assert json.loads(stored["features"][0])["flow"] == 2
+
+    async def later() -> None:
+        now = service.clock.now()
+        slow = {"order_id": "n0", "shop": "a", "minutes": 55.0, "arrived": when(now + 55 * MINUTE)}
+        quick = {"order_id": "n1", "shop": "a", "minutes": 12.0, "arrived": when(now + 12 * MINUTE)}
+        await push(service, [slow, quick])
+        await push(service, deliveries(1, begin=now + 2 * HOUR, first=90))
+
+    asyncio.run(later())
+    assert sink.drain(service.clock.now()).outcomes == 2
+    outcomes = dict(lake.read(OUTCOMES_TABLE).select("prediction_id", "label").iter_rows())
+    assert outcomes == {ids[0]: 1.0, ids[1]: 0.0}
+    # Nothing came for the third within three hours: it is late.
+    asyncio.run(push(service, deliveries(1, begin=service.clock.now() + 3 * HOUR, first=91)))
+    assert sink.drain(service.clock.now()).outcomes == 1
+    outcomes = dict(lake.read(OUTCOMES_TABLE).select("prediction_id", "label").iter_rows())
+    assert outcomes[ids[2]] == 1.0
+    assert sink.drain(service.clock.now()).outcomes == 0
+    sink.close()
+    log.close()
+
+
+def test_a_sink_that_was_killed_begins_again_and_nothing_is_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lake").mkdir()
+    service, log = open_shop(tmp_path / "log")
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+
+    async def talk() -> None:
+        await push(service, deliveries(6))
+        for number in range(3):
+            await service.predict(order(order_id=f"n{number}"))
+
+    asyncio.run(talk())
+    sink = Sink(system, lake, log)
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    for consumer in (sink._facts, sink._predictions):
+        monkeypatch.setattr(consumer, "commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sink.drain(service.clock.now())
+        monkeypatch.undo()
+    sink.close()
+    sink = Sink(system, lake, log)
+    sink.drain(service.clock.now())
+    assert lake.read(Delivery).height == 6
+    assert lake.read(PREDICTIONS_TABLE).height == 3
+    sink.close()
+    log.close()
+    # The state is found again from the log alone, and from lake and log together.
+    again, log = open_shop(tmp_path / "log")
+    assert again.clock.now() == BEGIN, "what is in the lake is not read from the log again"
+    log.close()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("push"), st.integers(-3, 6), st.integers(1, 4)),
+        st.tuples(st.just("ask"), st.integers(-1, 3), st.just(0)),
+        st.tuples(st.just("together"), st.integers(-3, 4), st.integers(1, 3)),
+        st.tuples(st.just("drain"), st.just(0), st.just(0)),
+    ),
+    min_size=2,
+    max_size=12,
+)
+
+
+@given(STEPS)
+@settings(max_examples=25, deadline=None)
+def test_batch_finds_the_features_that_predictions_were_made_from(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
+) -> None:
+    """Facts and questions in any order, late, early, at the very same instant, and while facts are on their way."""
+    folder = tmp_path_factory.mktemp("skew")
+    (folder / "lake").mkdir()
+    service, log = open_shop(folder / "log")
+    lake = Lake(properties(folder / "lake"), "deliveries")
+    sink = Sink(system, lake, log)
+    asked = 0
+
+    async def talk(what: str, offset: int, count: int, number: int) -> int:
+        now = service.clock.now()
+        rows = deliveries(count, begin=now + offset * 10 * MINUTE, first=number * 10)
+        ask = [
+            service.predict(
+                order(order_id=f"n{number}-{shop}", shop=shop, placed=when(now + (number % 3 - 1) * 30 * MINUTE))
+            )
+            for shop in "ab"
+        ]
+        if what == "ask":
+            await asyncio.gather(*ask)
+        elif what == "together":
+            await asyncio.gather(push(service, rows), *ask)
+        else:
+            for each in ask:
+                each.close()
+            await push(service, rows)
+        return 0 if what == "push" else 2
+
+    for number, (what, offset, count) in enumerate(steps):
+        if what == "drain":
+            sink.drain(service.clock.now())
+        else:
+            asked += asyncio.run(talk(what, offset, count, number))
+    sink.drain(service.clock.now())
+    found = measure_skew(system, lake)
+    assert (found.predictions, dict(found.different)) == (asked, {})
+    sink.close()
+    log.close()
