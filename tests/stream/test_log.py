@@ -137,25 +137,54 @@ def test_a_log_has_one_writer_and_the_next_may_follow(open_log: OpenLog) -> None
     assert second.append([message(1)]) == [1]
 
 
-def test_what_waits_together_is_committed_together(open_log: OpenLog, clock: Hand) -> None:
+class Gate(Hand):
+    """A clock that holds up the writer, which asks it once for each commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.entered, self.opened = threading.Event(), threading.Event()
+
+    def now(self) -> int:
+        self.asked += 1
+        self.entered.set()
+        assert self.opened.wait(10)
+        return self.instant
+
+
+def test_what_waits_together_is_committed_together(open_log: OpenLog) -> None:
     log = open_log()
-    commits: list[int] = []
-
-    class Slow(Hand):
-        def now(self) -> int:
-            commits.append(1)
-            entered.set()
-            go_on.wait(10)
-            return 5
-
-    entered, go_on = threading.Event(), threading.Event()
-    log._clock = Slow()
+    log._clock = gate = Gate()
     futures = [log.submit([message(0)])]
-    assert entered.wait(10)
+    assert gate.entered.wait(10)
     futures += [log.submit([message(number)]) for number in range(1, 20)]
-    go_on.set()
+    gate.opened.set()
     assert [future.result(10) for future in futures] == [[number] for number in range(20)]
-    assert len(commits) == 2
+    assert gate.asked == 2
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_submits_more_than_can_wait_waits(open_log: OpenLog, monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
+    monkeypatch.setattr(writer, "_WAITING_BYTES", 100)
+    log = open_log()
+    log._clock = gate = Gate()
+    with ThreadPoolExecutor(2) as pool:
+        log.submit([message(0)])
+        assert gate.entered.wait(10)
+        futures = [log.submit([message(1, size=100)])]
+        held_up = pool.submit(log.submit, [message(2)])
+        with pytest.raises(TimeoutError):
+            held_up.result(0.1)
+        if closed:
+            closing_log = pool.submit(log.close)
+            with pytest.raises(StreamError, match="STREAM_CLOSED"):
+                held_up.result(10)
+            gate.opened.set()
+            closing_log.result(10)
+        else:
+            gate.opened.set()
+            futures.append(held_up.result(10))
+    assert [future.result(10) for future in futures] == [[1], [2]][: len(futures)]
 
 
 def test_a_commit_that_fails_is_told_and_the_next_one_works(open_log: OpenLog) -> None:
@@ -194,16 +223,6 @@ def test_a_full_disk_fails_the_batch_and_the_log_goes_on_once_there_is_space(
     sql.execute(f"PRAGMA max_page_count = {limit}")
     assert log.append(large) == [2, 1, 3, 2, 4, 3, 5, 4]
     assert [record.id for record in log.consumer("t", "g").poll()] == ["0", "9", "1", "2", "3", "4"]
-
-
-def test_who_submits_more_than_can_wait_waits_until_it_is_taken(
-    open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "_WAITING_BYTES", 100)
-    log = open_log()
-    with ThreadPoolExecutor(8) as pool:
-        futures = list(pool.map(lambda number: log.submit([message(number, size=90)]), range(200)))
-    assert sorted(future.result(10)[0] for future in futures) == list(range(200))
 
 
 @pytest.mark.parametrize("code", [1, 2])
