@@ -11,6 +11,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,11 @@ def test_it_answers_and_ends_when_it_is_told_to(workspace: Path, mainspring: Com
 
 @pytest.mark.slow
 def test_killed_under_load_it_has_everything_it_acknowledged(workspace: Path) -> None:
-    """Four times over: clients send facts and ask, the server is killed; the next one has what was acknowledged, once."""
+    """Three times over: clients send facts and ask, the server is killed; the next one has what was acknowledged, once."""
     dice = random.Random(3)
     acknowledged: list[str] = []
     predictions: list[str] = []
-    for life in range(4):
+    for life in range(3):
         with served(workspace) as server:
             stop = threading.Event()
 
@@ -106,7 +107,7 @@ def test_killed_under_load_it_has_everything_it_acknowledged(workspace: Path) ->
                         server.post("/v1/facts/return", [returned(fact)], f"fact-{fact}")
                         acknowledged.append(f"n{fact}")
                         predictions.append(server.post("/v1/predict", {"row": order(fact)})["prediction_id"])
-                    except OSError:
+                    except (OSError, HTTPException):
                         return
 
             threads = [threading.Thread(target=send, args=(i,)) for i in range(4)]

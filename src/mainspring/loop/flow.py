@@ -91,8 +91,12 @@ def run_sink(file: str, folder: str) -> None:
             answer = {"problem": str(error)}
         except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
             answer = {"problem": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:  # the server was killed; what was drained is committed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            break
     sink.close()
     log.close()
 
