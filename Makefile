@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-import bench-busy clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +27,13 @@ format: .venv/dev ## let ruff write the code its way
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: bench-features bench-import bench-busy ## every benchmark; each ends with one JSON line
+bench: bench-features bench-online bench-import bench-busy ## every benchmark; each ends with one JSON line
 
 bench-features: .venv/dev .venv-bench/peers ## all features of 336,776 decisions, beside DuckDB and Polars; then 10 and 30 times as many
 	$(BIN)/python benchmarks/features.py --peer-python .venv-bench/bin/python --scaling
+
+bench-online: .venv/dev ## the online state: facts a second, microseconds a decision
+	$(BIN)/python benchmarks/online.py
 
 bench-import: .venv/dev ## how long `import mainspring` and `mainspring --help` take, and where the demo spends its time
 	$(BIN)/python benchmarks/startup.py
