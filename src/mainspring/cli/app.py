@@ -14,6 +14,7 @@ from mainspring.cli.keys import keys
 from mainspring.cli.new import new
 from mainspring.cli.run import run
 from mainspring.cli.runs import runs
+from mainspring.cli.score import score
 from mainspring.cli.serve import serve
 from mainspring.cli.show import show
 from mainspring.cli.sql import sql
@@ -48,6 +49,6 @@ def mainspring_command(
     """
 
 
-for command in (demo, new, check, run, show, runs, compare, sql, verify, serve):
+for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve):
     app.command()(command)
 app.add_typer(keys, name="keys")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +35,7 @@ __all__ = ["Database", "as_record"]
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 _BUSY_TIMEOUT_MS = 10_000
+_WAL_ATTEMPTS, _WAL_PAUSE_SECONDS = 50, 0.02
 
 
 class Database:
@@ -150,8 +153,7 @@ def _bring_up_to_date(engine: Engine, place: str) -> None:
         if _version(connection, place) == tables.SCHEMA_VERSION:
             return
     if engine.dialect.name == "sqlite":
-        with contextlib.closing(engine.raw_connection()) as raw:
-            raw.cursor().execute("PRAGMA journal_mode = WAL").close()
+        _use_write_ahead_log(engine)
     with engine.execution_options(writes=True).begin() as connection:
         found = _version(connection, place)
         if found is None:
@@ -161,6 +163,19 @@ def _bring_up_to_date(engine: Engine, place: str) -> None:
         for older in range(found, tables.SCHEMA_VERSION):
             tables.MIGRATIONS[older](connection)
         connection.execute(update(tables.schema_version).values(version=tables.SCHEMA_VERSION))
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Change the journal once. Unlike other statements this one does not wait for a lock, so several openers try again."""
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            with contextlib.closing(engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            time.sleep(_WAL_PAUSE_SECONDS)
 
 
 def _version(connection: Connection, place: str) -> int | None:

@@ -14,7 +14,7 @@ from mainspring.lake.contract import ROW, Conformed, conform
 from mainspring.lake.parsing import TIME
 from mainspring.serving.known_facts import KnownFacts
 
-__all__ = ["Intake", "Rejection", "Taken"]
+__all__ = ["Intake", "Rejection", "Taken", "visible_at"]
 
 _REJECTIONS_TOLD = 100
 
@@ -97,7 +97,7 @@ class Intake:
             already_there=sieved.already_there,
             rejected=conformed.rejected.height + len(conflicts),
             rejections=tuple(sorted(told, key=lambda each: each.row)[:_REJECTIONS_TOLD]),
-            facts=facts.drop(ROW).with_columns(_visible_at(table, arrived_at).alias("_visible_at")),
+            facts=facts.drop(ROW).with_columns(visible_at(table, arrived_at).alias("_visible_at")),
         )
 
     def newest(self, taken: Taken) -> int | None:
@@ -109,7 +109,8 @@ class Intake:
         return latest if isinstance(latest, int) else None
 
 
-def _visible_at(table: type[Table], arrived_at: int) -> pl.Expr:
+def visible_at(table: type[Table], arrived_at: int | None) -> pl.Expr:
+    """When rows of a table may be used; `arrived_at` is None for rows that did not arrive live."""
     known_at = table.__schema__.known_at
     if known_at is None:
         return pl.lit(None, TIME)

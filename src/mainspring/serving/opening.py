@@ -14,8 +14,8 @@ from mainspring.errors import ServingError
 from mainspring.features import plan
 from mainspring.features.online import OnlineState
 from mainspring.lake import Lake
-from mainspring.model.bundle import load_bundle
-from mainspring.model.fast import CompiledModel, compile_model
+from mainspring.model.bundle import Bundle, load_bundle
+from mainspring.model.fast import compile_model
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.intake import Intake
 from mainspring.serving.journal import Journal
@@ -26,7 +26,7 @@ from mainspring.serving.sink import LAKE_GROUP
 from mainspring.stream import EmbeddedLog
 from mainspring.workspace import Workspace
 
-__all__ = ["Opened", "open_service"]
+__all__ = ["Opened", "newest_bundle", "open_service"]
 
 _PAGE = 1000
 _OVER_AFTER = 7 * DAY
@@ -63,8 +63,8 @@ def open_service(
 
     Raises ServingError (SERVE_MODEL), BundleError, WorkspaceError.
     """
-    bundle, model = _newest_model(system, workspace)
-    progress(f"model {bundle.name}")
+    bundle = newest_bundle(system, workspace)
+    progress(f"model {bundle.folder.name}")
     history = {table.__schema__.name: lake.read(table) for table in system.tables}
     newest = _newest(history)
     follows = newest is not None and clock.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
@@ -77,13 +77,18 @@ def open_service(
     progress(f"{sum(frame.height for frame in history.values()):,} facts")
     log = EmbeddedLog(workspace.log / system.name, clock, durability="relaxed" if durability == "relaxed" else "full")
     log.append([])  # takes the writer's lock: a second server of the system is told so before it begins
-    service = Service(Predictor(system, state, model, bundle.name), Intake(system, history), Journal(log), used, limits)
+    predictor = Predictor(system, state, compile_model(bundle.model), bundle.folder.name)
+    service = Service(predictor, Intake(system, history), Journal(log), used, limits)
     replayed = _replay(service, log)
     progress(f"{replayed:,} requests from the log")
-    return Opened(service, log, bundle, {name: f.height for name, f in history.items()}, replayed, follows)
+    return Opened(service, log, bundle.folder, {name: f.height for name, f in history.items()}, replayed, follows)
 
 
-def _newest_model(system: System, workspace: Workspace) -> tuple[Path, CompiledModel]:
+def newest_bundle(system: System, workspace: Workspace) -> Bundle:
+    """Load the bundle of the newest finished run of a system.
+
+    Raises ServingError (SERVE_MODEL) when there is none, or it was built for another declaration; BundleError.
+    """
     for run in workspace.ledger.runs(system=system.name):
         for record in workspace.ledger.models(run.name) if run.status == "finished" else ():
             if record.bundle is None:
@@ -96,7 +101,7 @@ def _newest_model(system: System, workspace: Workspace) -> tuple[Path, CompiledM
                     exists=f"It is {bundle.folder.name}, of run {run.name}.",
                     fix="Run the file again: mainspring run FILE",
                 )
-            return bundle.folder, compile_model(bundle.model)
+            return bundle
     raise ServingError(
         "SERVE_MODEL",
         f"The workspace {workspace.root} has no model of {system.name}.",

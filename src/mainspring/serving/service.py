@@ -25,6 +25,7 @@ FACTS, PREDICTIONS = "facts", "predictions"
 """The topics of the log."""
 _RETRY_SECONDS = 2
 _ANSWERS_REMEMBERED = 10_000
+_FORGET_AFTER = 50_000
 
 
 class FactsSent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -66,6 +67,7 @@ class Service:
         self.predictor, self.intake, self.journal, self.clock = predictor, intake, journal, clock
         self.limits = limits or Limits()
         self._ids, self._numbers = secrets.token_hex(8) + "-", count(1)
+        self._learned = 0  # facts accepted since the state last forgot
         self._decided = 0  # the latest instant as of which a decision was answered
         self._on_their_way: list[int] = []  # when facts arrived that are not durable yet
         self._answered: dict[str, Prediction] = {}
@@ -128,6 +130,10 @@ class Service:
         if isinstance(self.clock, FactsClock):
             self.clock.saw(max(arrived_at, self.intake.newest(taken) or arrived_at))
         state.advance(self.clock.now())
+        self._learned += taken.accepted
+        if self._learned > _FORGET_AFTER and self._learned > state.size().n_facts:
+            state.forget()  # also keys that nothing is known of any more; seldom, for it copies what stays
+            self._learned = 0
         return taken
 
     async def _keep(self, message: Message) -> None:

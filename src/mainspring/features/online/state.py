@@ -43,6 +43,11 @@ class StateSize:
     facts: Mapping[str, int]
     bytes: int
 
+    @property
+    def n_facts(self) -> int:
+        """The facts of all groups together."""
+        return sum(self.facts.values())
+
 
 @dataclass(frozen=True, eq=False)
 class Contents:
