@@ -147,13 +147,59 @@ def test_a_wrong_address_is_told(site: Site, method: str, path: str, status: int
     assert told.json()["error"]["code"].startswith("SERVE_")
 
 
+def tensors(**columns: list[Any]) -> list[dict[str, Any]]:
+    kinds = {str: "BYTES", int: "INT64", float: "FP64", bool: "BOOL"}
+    return [
+        {"name": name, "shape": [len(values)], "datatype": kinds[type(values[0])], "data": values}
+        for name, values in columns.items()
+    ]
+
+
+def test_a_client_of_the_open_inference_protocol_is_answered(site: Site) -> None:
+    assert site.send("GET", "/v2/health/ready", None).status_code == 200
+    told = site.send("GET", "/v2/models/deliveries", "read").json()
+    assert {each["name"]: each["datatype"] for each in told["inputs"]} == {
+        "order_id": "BYTES", "shop": "BYTES", "items": "INT64", "weight": "FP64", "gift": "BOOL", "due": "BYTES",
+        "placed": "BYTES",
+    }  # fmt: skip
+    assert site.send("GET", "/v2/models/deliveries/ready", "read").json() == {"name": "deliveries", "ready": True}
+    site.send("POST", "/v1/facts/delivery", json=deliveries(8))
+    inputs = tensors(order_id=["x", "y"], shop=["a", "b"], items=[1, 2])
+    answer = site.send("POST", "/v2/models/deliveries/infer", "read", json={"id": "7", "inputs": inputs}).json()
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", "deliveries", "m1")
+    outputs = {each["name"]: each for each in answer["outputs"]}
+    alone = [site.send("POST", "/v1/predict", "read", json={"row": order(shop=shop)}).json() for shop in "ab"]
+    assert outputs["probability"]["data"] == [each["probability"] for each in alone]
+    assert outputs["decision"] == {"name": "decision", "datatype": "BOOL", "shape": [2], "data": [False, False]}
+    assert site.log.end("predictions") == 4
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status"),
+    [
+        ([], 400),
+        (tensors(colour=["red"]), 400),
+        (tensors(order_id=["x"], shop=["a", "b"], items=[1]), 400),
+        ([{**tensors(items=[1])[0], "shape": [2]}], 400),
+        ([{**tensors(items=[1])[0], "datatype": "COMPLEX"}], 400),
+        ("none", 400),
+        (tensors(order_id=["x"], shop=["a"], items=[0]), 422),
+    ],
+)
+def test_a_wrong_inference_request_is_told(site: Site, inputs: Any, status: int) -> None:
+    told = site.send("POST", "/v2/models/deliveries/infer", "read", json={"inputs": inputs})
+    assert told.status_code == status
+    assert told.json()["error"]["code"].startswith("SERVE_")
+    assert site.send("POST", "/v2/models/other/infer", "read", json={"inputs": []}).status_code == 404
+
+
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.sampled_from(
-                ["row", "rows", "explain", "order_id", "shop", "items", "minutes", "arrived", "placed", "x"]
+                ["row", "rows", "explain", "order_id", "shop", "items", "minutes", "arrived", "placed", "inputs", "x"]
             ),
             inner,
             max_size=4,
@@ -163,7 +209,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/facts/delivery"])
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/facts/delivery", "/v2/models/deliveries/infer"])
 def test_whatever_is_sent_is_answered(tmp_path: Path, path: str) -> None:
     site = Site(tmp_path, Limits(requests_per_second=1e6, burst=10**6))
 

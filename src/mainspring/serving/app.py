@@ -3,8 +3,9 @@
     POST /v1/facts/{table}   rows of a table: a JSON array, one object a line, or an Arrow stream    role write
     POST /v1/predict         {"row": {…}} or {"rows": [{…}, …]}, with "explain": true if wanted      role read
     GET  /v1/state           what the online state holds, and what time it is                        role read
+    POST /v2/models/{system}/infer    Open Inference Protocol; GET /v2, /v2/models/{system}     role read
     GET  /metrics            Prometheus                                                              role read
-    GET  /healthz, /readyz   alive; ready to answer                                                  no key
+    GET  /healthz, /readyz, /v2/health/live, /v2/health/ready                                        no key
 
 An `Idempotency-Key` names a request: sent again under the same name it is the same request. Every answer carries a
 `Request-Id`. An error is `{"error": {"code", "message", "exists", "fix"}}`; a request that fails changes nothing.
@@ -27,9 +28,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import mainspring
 from mainspring.clock import SECOND, format_instant
 from mainspring.errors import BundleError, ContractError, DataError, MainspringError, ServingError
 from mainspring.ledger.records import Role
+from mainspring.serving import open_inference
 from mainspring.serving.access import Access, Grant
 from mainspring.serving.limits import RateLimiter
 from mainspring.serving.metrics import Metrics
@@ -82,6 +85,12 @@ def make_app(service: Service, access: Access, *, metrics: Metrics | None = None
             Route("/v1/facts/{table}", server.route("facts", _push, "write"), methods=["POST"]),
             Route("/v1/predict", predict, methods=["POST"]),
             Route("/v1/state", server.route("state", _state, "read")),
+            Route("/v2", server.route("v2", _server_metadata, "read")),
+            Route("/v2/health/live", _alive),
+            Route("/v2/health/ready", _alive),
+            Route("/v2/models/{model}", server.route("v2", _model_metadata, "read")),
+            Route("/v2/models/{model}/ready", server.route("v2", _model_ready, "read")),
+            Route("/v2/models/{model}/infer", server.route("infer", _infer, "read"), methods=["POST"]),
             Route("/metrics", server.metrics_page),
             Route("/", server.first_page),
             Route("/healthz", _alive),
@@ -250,6 +259,45 @@ async def _state(server: _Server, request: Request) -> Answer:
     }
 
 
+async def _server_metadata(server: _Server, request: Request) -> Answer:
+    return 200, {"name": "mainspring", "version": mainspring.__version__, "extensions": []}
+
+
+async def _model_metadata(server: _Server, request: Request) -> Answer:
+    _check_model(server, request)
+    return 200, open_inference.metadata(server.service)
+
+
+async def _model_ready(server: _Server, request: Request) -> Answer:
+    _check_model(server, request)
+    return 200, {"name": server.service.predictor.system.name, "ready": True}
+
+
+async def _infer(server: _Server, request: Request) -> Answer:
+    _check_model(server, request)
+    body = await server.body(request)
+    if refused := server.service.limits.refuse_body(body):
+        raise refused
+    rows, request_id = open_inference.read_inference(body, server.service.predictor.system)
+    if refused := server.service.limits.refuse_rows(len(rows)):
+        raise refused
+    answer = await open_inference.infer(server.service, rows, request_id)
+    server.metrics.predictions.labels("champion", server.service.predictor.version).inc(len(rows))
+    return 200, answer
+
+
+def _check_model(server: _Server, request: Request) -> None:
+    """Only the system that is served has a model here.
+
+    Raises ServingError (SERVE_UNKNOWN).
+    """
+    served, asked = server.service.predictor.system.name, request.path_params["model"]
+    if asked != served:
+        raise ServingError(
+            "SERVE_UNKNOWN", f"There is no model {asked!r}.", exists=f"There is {served}.", fix="Name it in the path."
+        )
+
+
 async def _alive(request: Request) -> Response:
     return Response(b'{"status":"ok"}', media_type="application/json")
 
@@ -259,8 +307,8 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     told = ServingError(
         "SERVE_UNKNOWN",
         f"There is no {request.method} {request.url.path}.",
-        exists="There are POST /v1/facts/{table}, POST /v1/predict, GET /v1/state, /metrics, /healthz and /readyz.",
-        fix="See the guide.",
+        exists="There are POST /v1/facts/{table}, POST /v1/predict, GET /v1/state, /metrics, /healthz, /readyz and /v2.",
+        fix="GET / lists the routes.",
     )
     return Response(_encode(_error(told)), status, media_type="application/json")
 
