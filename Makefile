@@ -53,7 +53,7 @@ clean: ## remove the environment and what tools left behind
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[demo,dev]'
+	$(PIP) --editable '.[demo,dev,mlflow]'
 	@touch $@
 
 .venv-bench/peers: constraints.txt
