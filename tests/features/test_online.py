@@ -194,3 +194,15 @@ def test_the_smallest_whole_number_is_no_missing_one() -> None:
     rows = {"shop": ["a", "b"], "quantity": [smallest, None], "_visible_at": [1, 1]}
     state.add("event", pl.DataFrame(rows, schema={"shop": pl.String, "quantity": pl.Int64, "_visible_at": pl.Int64}))
     assert [state.answer({"shop": shop, "_at": 2})["newest"] for shop in "abc"] == [smallest, None, None]
+
+
+def test_instants_and_truths_may_be_keys() -> None:
+    expressions: dict[str, Expression] = {
+        "due": Event.count(by="due", over="1h"),
+        "both": Event.count(by=("due", "urgent"), over="1h"),
+    }
+    facts = pl.DataFrame({"due": [5, 5, 6], "urgent": [True, False, True], "_visible_at": [1, 1, 1]})
+    state = OnlineState(plan(expressions))
+    state.add("event", facts.cast({"due": INSTANT, "_visible_at": INSTANT}))
+    state = restarted(state)
+    assert state.answer({"due": 5, "urgent": True, "_at": 2}) == {"due": 2, "both": 1}

@@ -10,14 +10,13 @@ import polars as pl
 
 import mainspring as ms
 from mainspring.clock import HOUR
-from mainspring.features import INSTANT, plan
-from mainspring.features.online import OnlineState
+from mainspring.features import INSTANT
+from mainspring.lake import Lake
 from mainspring.serving.facts_clock import FactsClock
-from mainspring.serving.intake import Intake
-from mainspring.serving.journal import Journal
-from mainspring.serving.predictor import Predictor
-from mainspring.serving.service import FACTS, Service
+from mainspring.serving.opening import open_on
+from mainspring.serving.service import Service
 from mainspring.stream import EmbeddedLog
+from tests.lake.conftest import properties
 
 BEGIN = 400_000 * HOUR
 
@@ -100,17 +99,16 @@ def empty_history() -> dict[str, pl.DataFrame]:
     }  # fmt: skip
 
 
-def open_shop(folder: Path) -> tuple[Service, EmbeddedLog]:
-    """Open the service in a folder, and put into its state what the folder's log has."""
-    clock = FactsClock(BEGIN)
-    log = EmbeddedLog(folder, clock)
-    predictor = Predictor(system, OnlineState(plan(system.features), grace=HOUR), ReadableModel(), "m1")  # type: ignore[arg-type]
-    service = Service(predictor, Intake(system, empty_history()), Journal(log), clock)
-    consumer = log.consumer(FACTS, "lake")
-    while records := consumer.poll():
-        for record in records:
-            service.replay(record)
-    consumer.close()
+def open_shop(folder: Path, lake: Lake | None = None) -> tuple[Service, EmbeddedLog]:
+    """Open the service on the log in a folder and on a lake, an empty one if none is given, as `mainspring serve` does."""
+    begin = FactsClock(BEGIN)
+    log = EmbeddedLog(folder, begin)
+    if lake is None:
+        empty = folder / "empty"
+        empty.mkdir(parents=True, exist_ok=True)
+        lake = Lake(properties(empty), "deliveries")
+    model: Any = ReadableModel()
+    service, _, _ = open_on(system, model, "m1", log, lake, begin, follow_facts=True, grace=HOUR)
     return service, log
 
 

@@ -224,6 +224,12 @@ def test_whatever_is_sent_is_answered(tmp_path: Path, path: str) -> None:
     site.log.close()
 
 
+def test_a_request_id_that_cannot_be_kept_is_replaced(site: Site) -> None:
+    told = site.send("GET", "/v1/state", None, headers={"request-id": "x" * 200})
+    assert told.status_code == 401
+    assert len(told.headers["request-id"]) == 16
+
+
 def test_a_fault_of_ours_is_a_500_without_a_traceback(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site.service.predictor, "predict", lambda *_, **__: 1 / 0)
     told = site.send("POST", "/v1/predict", json={"row": order()})

@@ -40,6 +40,12 @@ def test_whole_numbers_beyond_64_bits_stay_exact() -> None:
     ]
 
 
+def test_whole_numbers_beside_a_float_stay_exact() -> None:
+    exact = read_rows(b'[{"a": 9007199254740993}, {"a": 2.0}]', "", LIMITS)["a"]
+    assert exact.to_list() == ["9007199254740993", "2.0"]
+    assert read_rows(b'[{"a": 7}, {"a": 2.5}]', "", LIMITS)["a"].to_list() == [7.0, 2.5]
+
+
 def test_arrow_is_taken_as_it_is() -> None:
     frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"]})
     stream = io.BytesIO()

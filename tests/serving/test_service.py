@@ -79,6 +79,34 @@ def test_a_request_of_the_same_name_is_the_same_request(tmp_path: Path) -> None:
     log.close()
 
 
+def test_another_request_of_the_same_name_is_another_request(tmp_path: Path) -> None:
+    service, log = open_shop(tmp_path)
+
+    async def talk() -> None:
+        for first in (0, 3):
+            taken = await service.push("delivery", body(deliveries(3, first=first)), "application/json", "same")
+            assert taken.accepted == 3
+        orders = [{**order(order_id="n9"), "placed": "2015-08-19T16:00:00Z"}]
+        assert (await service.push("order", body(orders), "application/json", "same")).accepted == 1
+        asked = [await service.predict(order(order_id=name), event_id="same") for name in ("n1", "n2", "n1")]
+        assert asked[0] == asked[2]
+        assert asked[0].prediction_id != asked[1].prediction_id
+
+    asyncio.run(talk())
+    assert (log.end(FACTS), log.end(PREDICTIONS)) == (3, 2)
+    log.close()
+
+
+def test_many_decisions_are_kept_all_or_none_and_answered_one_by_one(tmp_path: Path) -> None:
+    service, log = open_shop(tmp_path)
+    found = asyncio.run(service.predict_many([order(), order(items=0), order(order_id="n2")]))
+    assert [isinstance(each, ServingError) for each in found] == [False, True, False]
+    assert log.end(PREDICTIONS) == 2
+    assert asyncio.run(service.push("delivery", b"[]", "application/json")).given == 0
+    assert log.end(FACTS) == 0
+    log.close()
+
+
 @pytest.mark.parametrize(
     ("row", "code"),
     [(order(items=0), "SERVE_ROW"), (order(items=200), "SERVE_ROW"), ({}, "SERVE_ROW"), (order(due=5), "SERVE_ROW")],

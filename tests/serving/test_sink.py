@@ -20,7 +20,7 @@ from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE, Sink
 from mainspring.serving.skew import measure_skew
 from tests.lake.conftest import properties
 
-from .shop import BEGIN, Delivery, deliveries, open_shop, order, system
+from .shop import BEGIN, Delivery, answers, deliveries, open_shop, order, system
 
 
 def when(instant: int) -> str:
@@ -106,6 +106,10 @@ def test_a_sink_that_was_killed_begins_again_and_nothing_is_twice(
     again, log = open_shop(tmp_path / "log")
     assert again.clock.now() == BEGIN, "what is in the lake is not read from the log again"
     log.close()
+    again, log = open_shop(tmp_path / "log", lake)
+    assert again.clock.now() == service.clock.now(), "the clock is where it was"
+    assert answers(again, again.clock.now()) == answers(service, again.clock.now())
+    log.close()
 
 
 STEPS = st.lists(
@@ -114,6 +118,7 @@ STEPS = st.lists(
         st.tuples(st.just("ask"), st.integers(-1, 3), st.just(0)),
         st.tuples(st.just("together"), st.integers(-3, 4), st.integers(1, 3)),
         st.tuples(st.just("drain"), st.just(0), st.just(0)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0)),
     ),
     min_size=2,
     max_size=12,
@@ -155,6 +160,12 @@ def test_batch_finds_the_features_that_predictions_were_made_from(
     for number, (what, offset, count) in enumerate(steps):
         if what == "drain":
             sink.drain(service.clock.now())
+        elif what == "restart":
+            sink.drain(service.clock.now())
+            sink.close()
+            log.close()
+            service, log = open_shop(folder / "log", lake)
+            sink = Sink(system, lake, log)
         else:
             asked += asyncio.run(talk(what, offset, count, number))
     sink.drain(service.clock.now())

@@ -77,7 +77,7 @@ def serve(
         )
         gc.freeze()  # what the service begins with lives as long as it does: never look through it for garbage
         try:
-            with flowing(loaded, opened_workspace, opened.service.clock, parse_span(flush) / SECOND):
+            with flowing(loaded, opened_workspace, opened.service.settled, parse_span(flush) / SECOND):
                 _run(opened, opened_workspace.ledger.keys, host, port, output)
         finally:
             opened.log.close()
@@ -93,7 +93,11 @@ def _run(opened: Opened, keys: Keys, host: str, port: int, output: Output) -> No
     wall = WallClock()
     listening = listen(host, port)
     port = listening.getsockname()[1]
-    key, text = keys.add("write", created_at=wall.now(), name="mainspring serve")
+    name = f"mainspring serve {opened.service.predictor.system.name}"
+    for left in keys.all():  # of a server that was killed: no other can run now, for this one holds the log
+        if left.name == name and left.revoked_at is None:
+            keys.revoke(left.id, revoked_at=wall.now())
+    key, text = keys.add("write", created_at=wall.now(), name=name)
     address = f"http://{host}:{port}"
     told = {"address": address, "key": text, "model": opened.bundle.name, "follows_facts": opened.follows_facts}
     output.document(told)

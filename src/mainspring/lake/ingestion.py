@@ -107,7 +107,8 @@ def _attempt(
         sifted = Sifted(facts.clear(), len(facts), facts.clear())
     else:
         sifted = _sift(schema, facts, _rows_at_the_times_of(stored, schema, facts))
-    _check_static(table, sifted, len(frame))
+    if arrived_at is None:  # a live row that contradicts goes to quarantine, as any other
+        _check_static(table, sifted, len(frame))
     rejected = pl.concat([conformed.rejected, _contradictions(schema, sifted.conflicts)])
     quarantined = rejected_rows(frame, rejected)
     if revision is not None:

@@ -62,9 +62,13 @@ def as_given(raw: pl.Series) -> list[Any]:
     """Return raw values as Python has them; a time beyond Python's calendar as text, the number that it is stored as."""
     if not isinstance(raw.dtype, pl.Datetime | pl.Date):
         return raw.to_list()
-    low, high = (pl.Series([moment], dtype=pl.Datetime("us")).cast(raw.dtype).to_physical()[0] for moment in _CALENDAR)
-    numbers = raw.to_physical()
-    beyond = ~numbers.is_between(low, high).fill_null(True)
+    limits = pl.Series(_CALENDAR, dtype=pl.Datetime("us")).cast(raw.dtype, strict=False).to_physical().to_list()
+    numbers = raw.to_physical()  # a limit that the unit cannot reach is none: nanoseconds end in 2262
+    beyond = (
+        pl.Series([False]).new_from_index(0, len(raw))
+        if None in limits
+        else ~numbers.is_between(*limits).fill_null(True)
+    )
     inside = raw.set(beyond, None).to_list()
     return [str(n) if far else value for value, n, far in zip(inside, numbers.to_list(), beyond.to_list(), strict=True)]
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from mainspring.clock import Clock
 from mainspring.errors import MainspringError
 from mainspring.lake import Lake
 from mainspring.loop.build import namespace
@@ -34,9 +34,12 @@ _LESS_URGENT = 10
 
 
 @contextlib.contextmanager
-def flowing(loaded: LoadedSystem, workspace: Workspace, clock: Clock, every_seconds: float) -> Iterator[None]:
+def flowing(
+    loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
+) -> Iterator[None]:
     """Drain the log of a served system into the lake every so many seconds, and once more at the end.
 
+    `settled` tells up to when all facts that arrived are in the log: an outcome is joined only when nothing can change it.
     While another process writes to the workspace, or the disk is full, the log keeps everything, and the next turn takes it.
     """
     process = subprocess.Popen(
@@ -47,7 +50,7 @@ def flowing(loaded: LoadedSystem, workspace: Workspace, clock: Clock, every_seco
         start_new_session=True,  # a Ctrl-C is for the server, which then drains once more
     )
     ending = threading.Event()
-    thread = threading.Thread(target=_flow, args=(process, clock, every_seconds, ending), name="flow", daemon=True)
+    thread = threading.Thread(target=_flow, args=(process, settled, every_seconds, ending), name="flow", daemon=True)
     thread.start()
     try:
         yield
@@ -57,14 +60,16 @@ def flowing(loaded: LoadedSystem, workspace: Workspace, clock: Clock, every_seco
         process.communicate()
 
 
-def _flow(process: subprocess.Popen[str], clock: Clock, every_seconds: float, ending: threading.Event) -> None:
+def _flow(
+    process: subprocess.Popen[str], settled: Callable[[], int], every_seconds: float, ending: threading.Event
+) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     last = False
     while not last:
         last = ending.wait(every_seconds)
         try:
-            process.stdin.write(f"{clock.now()}\n")
+            process.stdin.write(f"{settled()}\n")
             process.stdin.flush()
             answer = process.stdout.readline()
         except (OSError, ValueError):
@@ -79,6 +84,9 @@ def _flow(process: subprocess.Popen[str], clock: Clock, every_seconds: float, en
 def run_sink(file: str, folder: str) -> None:
     """Drain whenever a line with the time comes in; answer each with a line of JSON."""
     os.nice(_LESS_URGENT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does, after the last turn
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the user's file or a library prints is no answer
     system = load_system(Path(file)).system
     workspace = Workspace.open(folder, create=False)
     log = EmbeddedLog(workspace.log / system.name, _Unasked())
@@ -92,10 +100,10 @@ def run_sink(file: str, folder: str) -> None:
         except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
             answer = {"problem": f"{type(error).__name__}: {error}"}
         try:
-            sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
-            sys.stdout.flush()
+            answers.write(msgspec.json.encode(answer).decode() + "\n")
+            answers.flush()
         except BrokenPipeError:  # the server was killed; what was drained is committed
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
             break
     sink.close()
     log.close()

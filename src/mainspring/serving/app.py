@@ -23,14 +23,14 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import mainspring
 from mainspring.clock import SECOND, format_instant
-from mainspring.errors import BundleError, ContractError, DataError, MainspringError, ServingError
+from mainspring.errors import BundleError, ContractError, DataError, MainspringError, ServingError, WorkspaceError
 from mainspring.ledger.records import Role
 from mainspring.serving import open_inference
 from mainspring.serving.access import Access, Grant
@@ -142,7 +142,7 @@ class _Server:
 
         async def endpoint(request: Request) -> Response:
             begin = time.perf_counter()
-            request_id = _name_of(request, "request-id") or secrets.token_hex(8)
+            request_id = _request_id(request)
             headers = {"request-id": request_id}
             try:
                 self.admit(request, role)
@@ -151,6 +151,10 @@ class _Server:
                 status, told = _status_of(error), _error(error)
                 if error.code in _RETRY_AFTER:
                     headers["retry-after"] = _RETRY_AFTER[error.code]
+            except WorkspaceError as error:  # of the ledger, before any key was read
+                status, told, headers["retry-after"] = 503, _error(error), "2"
+            except ClientDisconnect:
+                status, told = 499, {"error": {"code": "SERVE_BODY", "message": "The client went away."}}
             except Exception:
                 _log.exception("request %s to %s failed", request_id, name)
                 status, told = 500, {"error": {"code": "UNEXPECTED", "message": f"Request {request_id} failed."}}
@@ -193,8 +197,9 @@ class _Server:
     async def metrics_page(self, request: Request) -> Response:
         try:
             self.admit(request, "read")
-        except ServingError as error:
-            return Response(_encode(_error(error)), _status_of(error), media_type="application/json")
+        except (ServingError, WorkspaceError) as error:
+            status = 503 if isinstance(error, WorkspaceError) else _status_of(error)
+            return Response(_encode(_error(error)), status, media_type="application/json")
         self.metrics.state_bytes.set(self.service.predictor.state.size().bytes)
         self.metrics.state_time.set(self.service.clock.now() / SECOND)
         return Response(self.metrics.text(), headers={"content-type": Metrics.content_type})
@@ -208,7 +213,7 @@ async def _push(server: _Server, request: Request) -> Answer:
     table = request.path_params["table"]
     kind = request.headers.get("content-type", "application/json")
     body = await server.body(request)
-    taken = await server.service.push(table, body, kind, _name_of(request, "idempotency-key"))
+    taken = await server.service.push(table, body, kind, _event_of(request))
     counts = {"accepted": taken.accepted, "already_there": taken.already_there, "rejected": taken.rejected}
     for outcome, rows in counts.items():
         server.metrics.facts.labels(table, outcome).inc(rows)
@@ -224,22 +229,15 @@ async def _predict(server: _Server, request: Request) -> Answer:
         asked = _decode_predict(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _unreadable(str(error)) from error
-    name = _name_of(request, "idempotency-key")
+    name = _event_of(request)
     if asked.row is not None and asked.rows is None:
         return 200, _counted(server, await server.service.predict(asked.row, explain=asked.explain, event_id=name))
     if asked.rows is None or asked.row is not None:
         raise _unreadable("it has neither or both of row and rows")
     if refused := server.service.limits.refuse_rows(len(asked.rows)):
         raise refused
-    answers: list[Any] = []
-    for number, row in enumerate(asked.rows):
-        event = None if name is None else f"{name}.{number}"
-        try:
-            answers.append(_counted(server, await server.service.predict(row, explain=asked.explain, event_id=event)))
-        except (DataError, BundleError, ServingError) as error:
-            if error.code == "SERVE_UNAVAILABLE":
-                raise
-            answers.append(_error(error))
+    found = await server.service.predict_many(asked.rows, explain=asked.explain, event_id=name)
+    answers = [_error(each) if isinstance(each, MainspringError) else _counted(server, each) for each in found]
     return 200, {"predictions": answers}
 
 
@@ -321,6 +319,12 @@ def _unreadable(why: str) -> ServingError:
     )
 
 
+def _event_of(request: Request) -> str | None:
+    """The name of a request, apart from those that other keys give."""
+    name = _name_of(request, "idempotency-key")
+    return None if name is None else f"{(_key_of(request) or '')[:12]} {name}"
+
+
 def _key_of(request: Request) -> str | None:
     header = request.headers.get("authorization")
     return header[7:].strip() if header is not None and header[:7].lower() == "bearer " else None
@@ -338,6 +342,13 @@ def _name_of(request: Request, header: str) -> str | None:
             fix="Send a short name, such as a UUID.",
         )
     return name
+
+
+def _request_id(request: Request) -> str:
+    try:
+        return _name_of(request, "request-id") or secrets.token_hex(8)
+    except ServingError:
+        return secrets.token_hex(8)
 
 
 def _status_of(error: MainspringError) -> int:

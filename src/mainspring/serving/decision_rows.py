@@ -58,6 +58,8 @@ class DecisionRows:
         return row
 
     def _by_contract(self, values: Mapping[str, Any], now: int) -> dict[str, Any]:
+        sources = {source for _, source, _ in self._readers}
+        values = {name: value for name, value in values.items() if name in sources}
         known_at = self._known_at
         source = (known_at.source or known_at.name) if known_at is not None else ""
         if known_at is not None and values.get(source) is None:

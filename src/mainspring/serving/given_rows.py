@@ -16,6 +16,8 @@ __all__ = ["ARROW", "frame_of_values", "read_rows"]
 
 ARROW = "application/vnd.apache.arrow.stream"
 _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+_EXACT = 2**53  # beyond it a float would round a whole number
+_MOST_NAMES = 1000
 _INT64 = range(-(2**63), 2**63)
 Value = bool | int | float | str | None
 _decode_row = msgspec.json.Decoder(dict[str, Value]).decode
@@ -39,10 +41,16 @@ def read_rows(body: bytes, content_type: str, limits: Limits) -> pl.DataFrame:
             frame = frame_of_values([_decode_row(line) for line in body.splitlines() if line.strip()])
         else:
             frame = frame_of_values(_decode_rows(body))
-    except (msgspec.MsgspecError, UnicodeDecodeError, pl.exceptions.PolarsError, OSError) as error:
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+    ) as error:
         raise ServingError(
             "SERVE_BODY",
-            f"The body cannot be read as {kind or 'JSON'}: {error}",
+            f"The body cannot be read as {kind if kind == ARROW or kind in _NDJSON else 'JSON'}: {error}",
             fix=f"Send a JSON array of flat objects, one object a line (application/x-ndjson), or {ARROW}.",
         ) from error
     if refused := limits.refuse_rows(frame.height):
@@ -57,6 +65,10 @@ def _too_large(body: bytes, limits: Limits) -> ServingError | None:
 def frame_of_values(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """Make a frame of plain rows; a name that a row lacks is missing in it."""
     names = dict.fromkeys(name for row in rows for name in row)
+    if len(names) > _MOST_NAMES:
+        raise ServingError(
+            "SERVE_BODY", f"The rows have {len(names):,} different names.", fix=f"Send at most {_MOST_NAMES} columns."
+        )
     return pl.DataFrame({name: _series(name, [row.get(name) for row in rows]) for name in names})
 
 
@@ -64,7 +76,8 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int} and all(value is None or value in _INT64 for value in values):
         return pl.Series(name, values, pl.Int64)
-    if kinds and kinds <= {int, float} and float in kinds:
+    whole = [value for value in values if type(value) is int]
+    if kinds and kinds <= {int, float} and float in kinds and all(abs(value) <= _EXACT for value in whole):
         return pl.Series(name, values, pl.Float64, strict=False)
     if kinds == {bool}:
         return pl.Series(name, values, pl.Boolean)

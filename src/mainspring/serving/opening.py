@@ -8,28 +8,30 @@ from pathlib import Path
 
 import polars as pl
 
-from mainspring.clock import DAY, Clock
+from mainspring.clock import DAY, Clock, parse_span
 from mainspring.declare import System
 from mainspring.errors import ServingError
 from mainspring.features import plan
 from mainspring.features.online import OnlineState
 from mainspring.lake import Lake
 from mainspring.model.bundle import Bundle, load_bundle
-from mainspring.model.fast import compile_model
+from mainspring.model.fast import CompiledModel, compile_model
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.intake import Intake
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
 from mainspring.serving.predictor import Predictor
-from mainspring.serving.service import FACTS, Service
-from mainspring.serving.sink import LAKE_GROUP
-from mainspring.stream import EmbeddedLog
+from mainspring.serving.service import FACTS, PREDICTIONS, Service
+from mainspring.serving.sink import LAKE_GROUP, PREDICTIONS_TABLE, decided_at
+from mainspring.stream import EmbeddedLog, Retention
+from mainspring.stream.consumer import LogConsumer
 from mainspring.workspace import Workspace
 
-__all__ = ["Opened", "newest_bundle", "open_service"]
+__all__ = ["Opened", "newest_bundle", "open_on", "open_service"]
 
 _PAGE = 1000
 _OVER_AFTER = 7 * DAY
+_KEPT_FOR = 7 * DAY  # in the log, of what is in the lake
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,23 +67,59 @@ def open_service(
     """
     bundle = newest_bundle(system, workspace)
     progress(f"model {bundle.folder.name}")
+    log = EmbeddedLog(
+        workspace.log / system.name,
+        clock,
+        durability="relaxed" if durability == "relaxed" else "full",
+        retention=Retention(age=_KEPT_FOR),
+    )
+    service, history, replayed = open_on(
+        system,
+        compile_model(bundle.model),
+        bundle.folder.name,
+        log,
+        lake,
+        clock,
+        follow_facts=follow_facts,
+        grace=grace,
+        limits=limits,
+    )
+    progress(f"{sum(history.values()):,} facts in the lake, {replayed:,} requests after them in the log")
+    return Opened(service, log, bundle.folder, history, replayed, isinstance(service.clock, FactsClock))
+
+
+def open_on(
+    system: System,
+    model: CompiledModel,
+    version: str,
+    log: EmbeddedLog,
+    lake: Lake,
+    clock: Clock,
+    *,
+    follow_facts: bool | None = None,
+    grace: int = 0,
+    limits: Limits | None = None,
+) -> tuple[Service, dict[str, int], int]:
+    """Open the service of a model on a log and a lake; return it, the facts of the lake by table, and the requests replayed.
+
+    Raises WorkspaceError (WORKSPACE_BUSY) when another server of the system runs.
+    """
+    log.append([])  # takes the writer's lock: a second server is told so before it begins
+    # Where the lake ends in the log is asked before the lake is read: what comes in between is in both, and told apart.
+    facts, predictions = log.consumer(FACTS, LAKE_GROUP), log.consumer(PREDICTIONS, LAKE_GROUP)
     history = {table.__schema__.name: lake.read(table) for table in system.tables}
-    newest = _newest(history)
+    newest = _newest(system, history)
     follows = newest is not None and clock.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
-    used: Clock = FactsClock(newest or 0) if follows else clock
+    used: Clock = FactsClock(newest if newest is not None else clock.now()) if follows else clock
     state = OnlineState(plan(system.features), grace=grace)
     for name in state.tables:
         state.add(name, history[name])
-    state.advance(used.now())
+    state.advance(used.now() - 1)
     state.forget()
-    progress(f"{sum(frame.height for frame in history.values()):,} facts")
-    log = EmbeddedLog(workspace.log / system.name, clock, durability="relaxed" if durability == "relaxed" else "full")
-    log.append([])  # takes the writer's lock: a second server of the system is told so before it begins
-    predictor = Predictor(system, state, compile_model(bundle.model), bundle.folder.name)
-    service = Service(predictor, Intake(system, history), Journal(log), used, limits)
-    replayed = _replay(service, log)
-    progress(f"{replayed:,} requests from the log")
-    return Opened(service, log, bundle.folder, {name: f.height for name, f in history.items()}, replayed, follows)
+    service = Service(Predictor(system, state, model, version), Intake(system, history), Journal(log), used, limits)
+    service.begin_after(_decided(lake, predictions))
+    replayed = _replay(service, facts)
+    return service, {name: frame.height for name, frame in history.items()}, replayed
 
 
 def newest_bundle(system: System, workspace: Workspace) -> Bundle:
@@ -109,14 +147,31 @@ def newest_bundle(system: System, workspace: Workspace) -> Bundle:
     )
 
 
-def _newest(history: Mapping[str, pl.DataFrame]) -> int | None:
-    times = [frame["_visible_at"].to_physical().max() for frame in history.values()]
-    return max((int(time) for time in times if isinstance(time, int)), default=None)
+def _newest(system: System, history: Mapping[str, pl.DataFrame]) -> int | None:
+    """When the newest fact was known, or arrived where that was later: what a clock that follows facts would say."""
+    times = []
+    for table in system.tables:
+        known_at, frame = table.__schema__.known_at, history[table.__schema__.name]
+        if known_at is None or not frame.height:
+            continue
+        known, visible = (frame[name].to_physical() for name in (known_at.name, "_visible_at"))
+        on_time = visible == known + parse_span(known_at.lag)
+        times.append(int(pl.select(pl.when(on_time).then(known).otherwise(visible).max()).item()))
+    return max(times, default=None)
 
 
-def _replay(service: Service, log: EmbeddedLog) -> int:
+def _decided(lake: Lake, predictions: LogConsumer) -> int:
+    """The latest instant as of which a decision was answered, by the lake and by what the log has after it."""
+    stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
+    latest = stored if isinstance(stored, int) else 0
+    while records := predictions.poll(_PAGE):
+        latest = max(latest, *(decided_at(record) for record in records))
+    predictions.close()
+    return latest
+
+
+def _replay(service: Service, consumer: LogConsumer) -> int:
     """Put into the state what the log has and the lake has not; facts that both have are told apart by the intake."""
-    consumer = log.consumer(FACTS, LAKE_GROUP)
     replayed = 0
     while records := consumer.poll(_PAGE):
         for record in records:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import msgspec
 
 from mainspring.clock import Clock
-from mainspring.errors import ServingError, StreamError, WorkspaceError
+from mainspring.errors import BundleError, DataError, MainspringError, ServingError, StreamError, WorkspaceError
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.given_rows import read_rows
 from mainspring.serving.intake import Intake, Taken
@@ -82,40 +84,79 @@ class Service:
         read; then nothing was kept.
         """
         self.intake.table(table)
-        rows = self.intake.read(table, read_rows(body, content_type, self.limits))
+        frame = read_rows(body, content_type, self.limits)
+        if not frame.height:
+            return Taken(table=table, given=0, already_there=0, rejected=0, rejections=(), facts=frame)
+        rows = self.intake.read(table, frame)
         arrived_at = max(self.clock.now(), self._decided + 1)
         sent = FactsSent(table=table, arrived_at=arrived_at, content_type=content_type, body=body)
-        message = Message(topic=FACTS, value=_encode_facts(sent), id=event_id or secrets.token_hex(12))
+        # A name means the same request only with the same content: else the log would keep the first and forget the other.
+        name = secrets.token_hex(12) if event_id is None else _digest(event_id, table, content_type, body)
+        message = Message(topic=FACTS, value=_encode_facts(sent), id=name)
         self._on_their_way.append(arrived_at)
         try:
-            await self._keep(message)
-            return self._learn(self.intake.take(table, rows, arrived_at), arrived_at)
+            await self._keep([message])
         finally:
             self._on_their_way.remove(arrived_at)
+        return self._learn(self.intake.take(table, rows, arrived_at), arrived_at)
 
     async def predict(
         self, values: Mapping[str, Any], *, explain: bool = False, event_id: str | None = None
     ) -> Prediction:
         """Answer one decision, once the answer is in the journal.
 
-        `event_id` names the request and becomes the prediction's id: asked again under the same name, the same is answered,
-        for the last ten thousand named requests since the server began.
+        `event_id` names the request: asked again for the same row under the same name, the same is answered, for the last ten
+        thousand named requests since the server began.
 
         Raises ServingError (SERVE_ROW, SERVE_UNAVAILABLE), DataError (DATA_FORGOTTEN), BundleError (BUNDLE_INPUT).
         """
-        if event_id is not None and event_id in self._answered:
-            return self._answered[event_id]
-        now = min([self.clock.now(), *(arrived_at - 1 for arrived_at in self._on_their_way)])
-        prediction_id = event_id or f"{self._ids}{next(self._numbers):x}"
-        prediction, row, features = self.predictor.predict(values, now, prediction_id, explain=explain)
-        self._decided = max(self._decided, row["_at"])
-        made = PredictionMade(prediction=prediction, answered_at=now, row=row, features=features)
-        await self._keep(Message(topic=PREDICTIONS, value=_encode_prediction(made), id=prediction_id))
-        if event_id is not None:
-            self._answered[event_id] = prediction
-            if len(self._answered) > _ANSWERS_REMEMBERED:
-                del self._answered[next(iter(self._answered))]
-        return prediction
+        (answer,) = await self.predict_many([values], explain=explain, event_id=event_id)
+        if isinstance(answer, MainspringError):
+            raise answer
+        return answer
+
+    async def predict_many(
+        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False, event_id: str | None = None
+    ) -> list[Prediction | MainspringError]:
+        """Answer many decisions, or say why not, row by row; their answers are in the journal all or none.
+
+        Raises ServingError (SERVE_UNAVAILABLE).
+        """
+        answers: list[Prediction | MainspringError] = []
+        messages: list[Message] = []
+        named: dict[str, Prediction] = {}
+        for values in rows:
+            name = None if event_id is None else _digest(event_id, *map(str, sorted(values.items())), str(explain))
+            if name is not None and name in self._answered:
+                answers.append(self._answered[name])
+                continue
+            now = self.settled()
+            prediction_id = name or f"{self._ids}{next(self._numbers):x}"
+            try:
+                prediction, row, features = self.predictor.predict(values, now, prediction_id, explain=explain)
+            except (ServingError, DataError, BundleError) as error:
+                answers.append(error)
+                await asyncio.sleep(0)  # a row that is refused has taken long: others have a turn
+                continue
+            self._decided = max(self._decided, row["_at"])
+            made = PredictionMade(prediction=prediction, answered_at=now, row=row, features=features)
+            messages.append(Message(topic=PREDICTIONS, value=_encode_prediction(made), id=prediction_id))
+            answers.append(prediction)
+            if name is not None:
+                named[name] = prediction
+        await self._keep(messages)
+        self._answered.update(named)
+        while len(self._answered) > _ANSWERS_REMEMBERED:
+            del self._answered[next(iter(self._answered))]
+        return answers
+
+    def settled(self) -> int:
+        """Return the instant up to which everything that has arrived is in the state: now, or before what is on its way."""
+        return min([self.clock.now(), *(arrived_at - 1 for arrived_at in self._on_their_way)])
+
+    def begin_after(self, decided: int) -> None:
+        """Learn that decisions up to an instant were answered before this service began: new facts arrive later."""
+        self._decided = max(self._decided, decided)
 
     def replay(self, record: Record) -> None:
         """Put the facts of a record of the log into the state, as `push` did when they arrived."""
@@ -129,19 +170,31 @@ class Service:
             state.add(taken.table, taken.facts)
         if isinstance(self.clock, FactsClock):
             self.clock.saw(max(arrived_at, self.intake.newest(taken) or arrived_at))
-        state.advance(self.clock.now())
+        state.advance(
+            min(self.settled(), self.clock.now() - 1)
+        )  # the next fact on its way may make it that much earlier
         self._learned += taken.accepted
         if self._learned > _FORGET_AFTER and self._learned > state.size().n_facts:
             state.forget()  # also keys that nothing is known of any more; seldom, for it copies what stays
             self._learned = 0
         return taken
 
-    async def _keep(self, message: Message) -> None:
+    async def _keep(self, messages: Sequence[Message]) -> None:
+        """Wait until messages are durable; written in one turn of the loop, they are kept all or none."""
         try:
-            await self.journal.write(message)
+            await asyncio.gather(*[self.journal.write(message) for message in messages])
         except (WorkspaceError, StreamError) as error:
             raise ServingError(
                 "SERVE_UNAVAILABLE",
                 f"It could not be kept: {error.problem}",
                 fix=f"Send it again in {_RETRY_SECONDS} seconds; nothing of it was kept.",
             ) from error
+
+
+def _digest(*parts: str | bytes) -> str:
+    """A name of 24 characters that only the same parts have."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part if isinstance(part, bytes) else part.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()[:24]

@@ -84,7 +84,7 @@ def slots_of(group: Group, facts: pl.DataFrame, slot_of: Any) -> np.ndarray:
     columns = [theirs for theirs, _ in group.scan.by]
     if not columns:
         return np.full(facts.height, slot_of(()), np.int64)
-    keys = facts.select(pl.col(name).alias(str(i)) for i, name in enumerate(columns))
+    keys = facts.select(pl.col(name).to_physical().alias(str(i)) for i, name in enumerate(columns))
     codes, _, _ = encode_keys(keys, keys.clear())
     present, first = np.unique(codes, return_index=True)
     slots = np.full(int(present.max(initial=-1)) + 2, -1, np.int64)  # the last one is that of code -1: no key
