@@ -173,3 +173,25 @@ def test_batch_finds_the_features_that_predictions_were_made_from(
     assert (found.predictions, dict(found.different)) == (asked, {})
     sink.close()
     log.close()
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_facts_that_come_after_a_restart_come_after_every_decision_before_it(tmp_path: Path, drained: bool) -> None:
+    """The clock stands still, the facts are old, and the decision was made at the very instant at which they arrive."""
+    (tmp_path / "lake").mkdir()
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    service, log = open_shop(tmp_path / "log", lake)
+    asyncio.run(push(service, deliveries(12)))
+    asyncio.run(service.predict(order(placed=when(service.clock.now()))))
+    if drained:
+        sink = Sink(system, lake, log)
+        sink.drain(service.clock.now())
+        sink.close()
+    log.close()
+    service, log = open_shop(tmp_path / "log", lake)
+    asyncio.run(push(service, deliveries(3, begin=BEGIN, first=50)))
+    sink = Sink(system, lake, log)
+    sink.drain(service.clock.now())
+    assert measure_skew(system, lake).different == {}
+    sink.close()
+    log.close()
