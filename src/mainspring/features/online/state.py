@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -146,11 +147,12 @@ class OnlineState:
         kept: list[np.ndarray] = []
         for group, keys in zip(self._layout.groups, self._keys, strict=True):
             width = len(group.lanes)
-            alive = {key: slot for key, slot in keys.items() if counts[slot : slot + width].any()}
-            first = sum(map(len, kept))
+            slots = np.fromiter(keys.values(), np.int64, len(keys))[:, None] + np.arange(width)
+            alive = counts[slots].any(axis=1)
+            first, names = sum(map(len, kept)), list(compress(keys, alive))
             keys.clear()
-            keys.update((key, first + i * width) for i, key in enumerate(alive))
-            kept.append(np.array([slot + i for slot in alive.values() for i in range(width)], np.int64))
+            keys.update(zip(names, range(first, first + len(names) * width, width), strict=True))
+            kept.append(slots[alive].ravel())
         order = np.concatenate([np.empty(0, np.int64), *kept])
         self._slots[: len(order)], self._lane_of[: len(order)] = self._slots[order], self._lane_of[order]
         self._n_slots = len(order)
