@@ -195,3 +195,29 @@ def test_facts_that_come_after_a_restart_come_after_every_decision_before_it(tmp
     assert measure_skew(system, lake).different == {}
     sink.close()
     log.close()
+
+
+def test_a_request_that_the_lake_cannot_take_is_set_aside_and_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lake").mkdir()
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    service, log = open_shop(tmp_path / "log", lake)
+    for first in (0, 10, 20):
+        asyncio.run(push(service, deliveries(3, first=first)))
+    ingest = Lake.ingest
+
+    def choosy(self: Lake, table: Any, frame: pl.DataFrame, **options: Any) -> Any:
+        if table is Delivery and "o10" in frame["order_id"]:
+            raise ArithmeticError("nobody foresaw this")
+        return ingest(self, table, frame, **options)
+
+    monkeypatch.setattr(Lake, "ingest", choosy)
+    sink = Sink(system, lake, log, set_aside=tmp_path / "aside")
+    assert sink.drain(service.clock.now()).facts == 3
+    assert lake.read(Delivery).height == 6
+    (kept,) = (tmp_path / "aside").iterdir()
+    assert b"o10" in kept.read_bytes()
+    assert sink.drain(service.clock.now()).facts == 0
+    sink.close()
+    log.close()

@@ -90,7 +90,7 @@ def run_sink(file: str, folder: str) -> None:
     system = load_system(Path(file)).system
     workspace = Workspace.open(folder, create=False)
     log = EmbeddedLog(workspace.log / system.name, _Unasked())
-    sink = Sink(system, Lake(workspace.catalog_properties(), namespace(system)), log)
+    sink = Sink(system, Lake(workspace.catalog_properties(), namespace(system)), log, set_aside=log.path / "set-aside")
     for line in sys.stdin:
         try:
             with workspace.writing():

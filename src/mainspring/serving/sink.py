@@ -6,8 +6,10 @@ nothing. So a sink may be stopped anywhere.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ import polars as pl
 
 from mainspring.clock import parse_span
 from mainspring.declare import Category, Float, Key, KnownAt, System, Text, Time, make_table, walk
-from mainspring.errors import ContractError
+from mainspring.errors import ContractError, WorkspaceError
 from mainspring.features import INSTANT
 from mainspring.labels import mature
 from mainspring.lake import Lake
@@ -23,6 +25,7 @@ from mainspring.lake.parsing import DTYPES
 from mainspring.serving.given_rows import read_rows
 from mainspring.serving.limits import Limits
 from mainspring.serving.service import FACTS, PREDICTIONS, FactsSent, PredictionMade
+from mainspring.storage import storage_errors, write_atomically
 from mainspring.stream import Broker, Record
 
 __all__ = ["LAKE_GROUP", "OUTCOMES_TABLE", "PREDICTIONS_TABLE", "Drained", "Sink", "decided_at", "predicted_decisions"]
@@ -57,6 +60,7 @@ OUTCOMES_TABLE = make_table(
     description="What came true of a prediction, once that was known.",
 )
 _PAGE = 2000
+_log = logging.getLogger("mainspring.serving")
 _decode_facts = msgspec.msgpack.Decoder(FactsSent).decode
 _decode_prediction = msgspec.msgpack.Decoder(PredictionMade).decode
 
@@ -73,8 +77,11 @@ class Drained:
 class Sink:
     """Moves what a service has logged into the lake. For one thread; the workspace's writer lock is its caller's to hold."""
 
-    def __init__(self, system: System, lake: Lake, broker: Broker, limits: Limits | None = None) -> None:
-        self._system, self._lake = system, lake
+    def __init__(
+        self, system: System, lake: Lake, broker: Broker, limits: Limits | None = None, set_aside: Path | None = None
+    ) -> None:
+        """`set_aside` is the folder for requests that the lake cannot take; without it such a request stops the sink."""
+        self._system, self._lake, self._set_aside = system, lake, set_aside
         self._limits = limits or Limits()
         self._tables = {table.__schema__.name: table for table in system.tables}
         self._facts = broker.consumer(FACTS, LAKE_GROUP)
@@ -111,7 +118,30 @@ class Sink:
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def _ingest_facts(self, records: list[Record]) -> None:
-        for table, frame, arrived_at in _batches([_decode_facts(record.value) for record in records], self._limits):
+        try:
+            self._ingest_sent([_decode_facts(record.value) for record in records])
+        except WorkspaceError:
+            raise
+        except Exception:  # of whatever kind: one request must not keep all that come after it out of the lake
+            for record in records:
+                self._ingest_alone(record)
+
+    def _ingest_alone(self, record: Record) -> None:
+        """Bring in one request; where the lake cannot take it, set it aside as it was sent, and go on."""
+        try:
+            self._ingest_sent([_decode_facts(record.value)])
+        except WorkspaceError:
+            raise
+        except Exception:
+            if self._set_aside is None:
+                raise
+            _log.exception("request %s cannot be brought into the lake and is set aside", record.id)
+            with storage_errors(self._set_aside):
+                self._set_aside.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._set_aside / f"{record.offset}.msgpack", record.value)
+
+    def _ingest_sent(self, sent: list[FactsSent]) -> None:
+        for table, frame, arrived_at in _batches(sent, self._limits):
             try:
                 self._lake.ingest(self._tables[table], frame, arrived_at=arrived_at)
             except ContractError as error:
