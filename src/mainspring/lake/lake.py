@@ -20,7 +20,7 @@ from mainspring.storage import storage_errors
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-__all__ = ["Lake"]
+__all__ = ["Lake", "visible_at"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Lake:
         found = iceberg.rows(
             iceberg.load(self._catalog, (self.namespace, schema.name)), dtypes, snapshot_id=snapshot_id, where=where
         )
-        found = found.with_columns(_visible_at(schema, lag).alias(VISIBLE_AT))
+        found = found.with_columns(visible_at(schema, pl.col(ARRIVED_AT)).alias(VISIBLE_AT))
         if where is not None:
             found = found.filter(pl.col(VISIBLE_AT) < pl.lit(known_before, pl.Int64).cast(TIME))
         return found.select(*wanted, VISIBLE_AT, SEQ).sort(VISIBLE_AT, SEQ)
@@ -138,7 +138,10 @@ class Lake:
         return answer(self._catalog, self.namespace, query)
 
 
-def _visible_at(schema: TableSchema, lag: int) -> pl.Expr:
+def visible_at(schema: TableSchema, arrived_at: pl.Expr) -> pl.Expr:
+    """When rows of a table may be used: known_at plus lag, and not before they arrived (null: they are history)."""
     if schema.known_at is None:
         return pl.lit(None, TIME)
-    return pl.max_horizontal(pl.col(schema.known_at.name) + pl.duration(microseconds=lag), ARRIVED_AT)
+    return pl.max_horizontal(
+        pl.col(schema.known_at.name) + pl.duration(microseconds=parse_span(schema.known_at.lag)), arrived_at
+    )

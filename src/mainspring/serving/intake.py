@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mainspring.clock import parse_span
 from mainspring.declare import System, Table
 from mainspring.errors import ServingError
 from mainspring.lake.contract import ROW, Conformed, conform
+from mainspring.lake.lake import visible_at
 from mainspring.lake.parsing import TIME
 from mainspring.serving.known_facts import KnownFacts
 
-__all__ = ["Intake", "Rejection", "Taken", "visible_at"]
+__all__ = ["Intake", "Rejection", "Taken"]
 
 _REJECTIONS_TOLD = 100
 
@@ -82,7 +82,7 @@ class Intake:
         Repeated with the same rows in the same order from the same history, it gives the same result: that is how a restart
         finds the state again.
         """
-        table = self.tables[name]
+        schema, arrived = self.tables[name].__schema__, pl.lit(arrived_at, pl.Int64).cast(TIME)
         sieved = self._known[name].sieve(conformed.facts)
         facts = conformed.facts.filter(pl.Series(sieved.fresh))
         conflicts = conformed.facts[ROW].filter(pl.Series(sieved.conflicts)).to_list()
@@ -97,7 +97,7 @@ class Intake:
             already_there=sieved.already_there,
             rejected=conformed.rejected.height + len(conflicts),
             rejections=tuple(sorted(told, key=lambda each: each.row)[:_REJECTIONS_TOLD]),
-            facts=facts.drop(ROW).with_columns(visible_at(table, arrived_at).alias("_visible_at")),
+            facts=facts.drop(ROW).with_columns(visible_at(schema, arrived).alias("_visible_at")),
         )
 
     def newest(self, taken: Taken) -> int | None:
@@ -107,14 +107,3 @@ class Intake:
             return None
         latest = taken.facts[known_at.name].to_physical().max()
         return latest if isinstance(latest, int) else None
-
-
-def visible_at(table: type[Table], arrived_at: int | None) -> pl.Expr:
-    """When rows of a table may be used; `arrived_at` is None for rows that did not arrive live."""
-    known_at = table.__schema__.known_at
-    if known_at is None:
-        return pl.lit(None, TIME)
-    lag = parse_span(known_at.lag)
-    return pl.max_horizontal(
-        pl.col(known_at.name) + pl.duration(microseconds=lag), pl.lit(arrived_at, pl.Int64).cast(TIME)
-    )

@@ -13,8 +13,9 @@ from mainspring.errors import DataError
 from mainspring.features import compute, find_decisions, plan
 from mainspring.lake import Lake
 from mainspring.lake.contract import ROW, conform
+from mainspring.lake.lake import visible_at
+from mainspring.lake.parsing import TIME
 from mainspring.model import Model
-from mainspring.serving.intake import visible_at
 
 __all__ = ["Scored", "score_rows"]
 
@@ -46,7 +47,8 @@ def score_rows(system: System, model: Model, lake: Lake, rows: pl.DataFrame) -> 
     if system.decision.every is not None:
         raise _undecided(f"{system.name} decides on a schedule, not for rows of a file.", {})
     conformed = conform(table, rows)
-    given = conformed.facts.with_columns(visible_at(table, None).alias("_visible_at"), pl.col(ROW).alias("_seq"))
+    visible = visible_at(table.__schema__, pl.lit(None, TIME))
+    given = conformed.facts.with_columns(visible.alias("_visible_at"), pl.col(ROW).alias("_seq"))
     given = given.drop(ROW).sort("_visible_at", "_seq")
     found = find_decisions(system.decision, given, start=_ALWAYS, until=_NEVER)
     rejected = dict(conformed.rejected["sentence"].value_counts().iter_rows())

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from mainspring.clock import format_instant
-from mainspring.declare import Aggregate, Expression, Kind
+from mainspring.declare import Aggregate, Kind
 from mainspring.declare.kind import STRINGS
 from mainspring.errors import DataError
 from mainspring.features.online import kernels
@@ -27,7 +27,7 @@ from mainspring.features.online.intake import (
     times_of,
 )
 from mainspring.features.online.layout import Group, lay_out
-from mainspring.features.online.one_row import RowFunction, feature_function
+from mainspring.features.online.one_row import feature_function
 from mainspring.features.plan import Plan
 
 __all__ = ["OnlineState", "StateSize"]
@@ -276,7 +276,6 @@ class OnlineState:
             for place, (aggregate, known) in enumerate(zip(layout.aggregates.values(), layout.known, strict=True))
             if (decode := _decoder(place, aggregate, int(layout.asked[place, kernels.STATISTIC]), known, self._texts))
         ]
-        self.row_function: Callable[[Expression], RowFunction] = partial(feature_function, places=places)
 
 
 def _key_function(group: Group) -> Callable[[Mapping[str, Any]], Any]:
