@@ -152,13 +152,14 @@ class EvaluationError(MainspringError):
 
 
 class LedgerError(MainspringError):
-    """The ledger has no such record."""
+    """The ledger has no such record, or cannot take one."""
 
     codes = {
         "LEDGER_UNKNOWN_RUN": "No run with that name is in the ledger.",
         "LEDGER_NO_RUNS": "The ledger is empty.",
         "LEDGER_MIRROR": "A run could not be copied to MLflow.",
         "LEDGER_UNKNOWN_KEY": "No API key with that id is in the ledger.",
+        "LEDGER_ARMS": "Arms cannot be deployed together as they are given.",
     }
 
 

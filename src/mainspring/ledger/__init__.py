@@ -6,10 +6,11 @@ convention relative to the workspace, so that a workspace can be moved.
 """
 
 from mainspring.ledger.comparison import Change, Comparison, MetricChange, compare
+from mainspring.ledger.deployments import Deployments, check_arms
 from mainspring.ledger.keys import Keys
 from mainspring.ledger.ledger import Ledger
 from mainspring.ledger.mirror import mirror_run
-from mainspring.ledger.records import ApiKey, Artifact, Dataset, Metric, Model, Role, Run, Stage
+from mainspring.ledger.records import ApiKey, Artifact, Dataset, Deployment, Metric, Model, Role, Run, Stage
 
 __all__ = [
     "ApiKey",
@@ -17,6 +18,8 @@ __all__ = [
     "Change",
     "Comparison",
     "Dataset",
+    "Deployment",
+    "Deployments",
     "Keys",
     "Ledger",
     "Metric",
@@ -25,6 +28,7 @@ __all__ = [
     "Role",
     "Run",
     "Stage",
+    "check_arms",
     "compare",
     "mirror_run",
 ]

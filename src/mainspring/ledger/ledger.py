@@ -14,6 +14,7 @@ from mainspring.errors import LedgerError
 from mainspring.ledger import tables
 from mainspring.ledger.comparison import Comparison, compare
 from mainspring.ledger.database import Database, as_record
+from mainspring.ledger.deployments import Deployments
 from mainspring.ledger.keys import Keys
 from mainspring.ledger.records import Artifact, Dataset, Metric, Model, Run, Stage, Status
 
@@ -28,7 +29,7 @@ _NEWEST_FIRST = (tables.runs.c.started_at.desc(), tables.runs.c.number.desc(), t
 class Ledger:
     """The record of runs, datasets, models, metrics, artifacts and reusable stages, at the address of a database.
 
-    `keys` are the API keys, in the same database.
+    `keys` are the API keys and `deployments` what answers, in the same database.
 
     Guarantees: making one opens nothing; it holds no connection between calls, so threads may share it; each call is
     one transaction, kept whole or not at all; recording the same thing twice is recording it once.
@@ -44,6 +45,7 @@ class Ledger:
     def __init__(self, url: str, *, owner: str = "", writer_alive: Callable[[], bool] = lambda: True) -> None:
         self._database = Database(url)
         self.keys = Keys(self._database)
+        self.deployments = Deployments(self._database)
         self._owner = owner
         self._writer_alive = writer_alive
 

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-__all__ = ["ApiKey", "Artifact", "Dataset", "Metric", "Model", "Role", "Run", "Stage", "Status"]
+from mainspring.answers import Arm
+
+__all__ = ["ApiKey", "Artifact", "Dataset", "Deployment", "Metric", "Model", "Role", "Run", "Stage", "Status"]
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 Role = Literal["read", "write", "admin"]  # each may do what those before it may
@@ -101,3 +103,14 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     digest: str  # hexadecimal; of salt and secret
     created_at: int
     revoked_at: int | None = None  # None: it is valid
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """Which models of a system answer from an instant on, until the next deployment."""
+
+    system: str
+    number: int  # counts the deployments of this system from 1
+    at: int
+    by: str  # who: a person, a key, a policy
+    reason: str
+    arms: tuple[Arm, ...]

@@ -26,6 +26,7 @@ __all__ = [
     "api_keys",
     "artifacts",
     "datasets",
+    "deployments",
     "metadata",
     "metrics",
     "models",
@@ -33,7 +34,7 @@ __all__ = [
     "stages",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def _add_api_keys(connection: Connection) -> None:
@@ -46,9 +47,18 @@ def _add_api_keys(connection: Connection) -> None:
     )
 
 
+def _add_deployments(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "CREATE TABLE deployments (system VARCHAR NOT NULL, number INTEGER NOT NULL, at BIGINT NOT NULL, "
+            '"by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, arms JSON NOT NULL, PRIMARY KEY (system, number))'
+        )
+    )
+
+
 # From each older version, what turns it into the next. Each runs in the transaction that also
 # raises the version, and speaks plain SQL of its time rather than the tables below, which go on changing.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys, 2: _add_deployments}
 
 metadata = MetaData()
 
@@ -144,4 +154,15 @@ api_keys = Table(
     Column("digest", String, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("arms", JSON, nullable=False),
 )
