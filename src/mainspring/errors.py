@@ -10,6 +10,7 @@ from typing import ClassVar
 
 __all__ = [
     "BundleError",
+    "ClientError",
     "ContractError",
     "DataError",
     "DeclarationError",
@@ -179,6 +180,39 @@ class ServingError(MainspringError):
         "SERVE_MODEL": "There is no model to serve, or it was built for another declaration.",
         "SERVE_UNAVAILABLE": "The server cannot keep what it was sent, or is not ready yet.",
     }
+
+
+class ClientError(MainspringError):
+    """A client did not get from a server what it asked for.
+
+    `status` is the HTTP status of the last answer, None where nothing answered; `refusal` the server's own code, empty unless
+    it refused; `request_id` the name under which the server knows the request, empty where it told none.
+    """
+
+    codes = {
+        "CLIENT_OPTION": "A client was made with an address, a key or a limit that cannot be used.",
+        "CLIENT_VALUE": "A client was given something that cannot be sent.",
+        "CLIENT_UNREACHABLE": "No server answered a client within the attempts and the time it has.",
+        "CLIENT_ANSWER": "What answered a client is no Mainspring server.",
+        "CLIENT_REFUSED": "A server refused what a client asked for.",
+        "CLIENT_PENDING": "A prediction was not made within the time that a client waited for it.",
+    }
+
+    def __init__(
+        self,
+        code: str,
+        problem: str,
+        *,
+        fix: str,
+        exists: str = "",
+        status: int | None = None,
+        refusal: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(code, problem, fix=fix, exists=exists)
+        self.status = status
+        self.refusal = refusal
+        self.request_id = request_id
 
 
 class StreamError(MainspringError):

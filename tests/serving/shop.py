@@ -9,11 +9,14 @@ from typing import Any
 import polars as pl
 
 import mainspring as ms
-from mainspring.clock import HOUR
+from mainspring.answers import Arm, Arms
+from mainspring.clock import HOUR, Clock, format_instant
 from mainspring.features import INSTANT
 from mainspring.lake import Lake
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.opening import open_on
+from mainspring.serving.predictor import Asked
+from mainspring.serving.router import LoadedArm, Router, only
 from mainspring.serving.service import Service
 from mainspring.stream import EmbeddedLog
 from tests.lake.conftest import properties
@@ -82,6 +85,10 @@ def order(**values: Any) -> dict[str, Any]:
     return {"order_id": "n1", "shop": "a", "items": 2, **values}
 
 
+def ask(*, explain: bool = False, **values: Any) -> Asked:
+    return Asked(order(**values), explain=explain)
+
+
 def empty_history() -> dict[str, pl.DataFrame]:
     return {
         "order": pl.DataFrame(
@@ -103,13 +110,42 @@ def open_shop(folder: Path, lake: Lake | None = None) -> tuple[Service, Embedded
     """Open the service on the log in a folder and on a lake, an empty one if none is given, as `mainspring serve` does."""
     begin = FactsClock(BEGIN)
     log = EmbeddedLog(folder, begin)
-    if lake is None:
-        empty = folder / "empty"
-        empty.mkdir(parents=True, exist_ok=True)
-        lake = Lake(properties(empty), "deliveries")
-    model: Any = ReadableModel()
-    service, _, _ = open_on(system, model, "m1", log, lake, begin, follow_facts=True, grace=HOUR)
+    service, _, _ = open_on(
+        system, readable("m1"), log, lake or empty_lake(folder), begin, follow_facts=True, grace=HOUR
+    )
     return service, log
+
+
+def empty_lake(folder: Path) -> Lake:
+    """A lake in a folder of its own, without facts at first."""
+    (folder / "lake").mkdir(parents=True, exist_ok=True)
+    return Lake(properties(folder / "lake"), "deliveries")
+
+
+class Deployer:
+    """A fake of `serving.deployed.Deployed`: every model name is that of a model that can be read off."""
+
+    def __init__(self, service: Service) -> None:
+        self.router = service.predictor.router
+        self.deployment: Arms | None = None
+
+    def refresh(self) -> bool:
+        return False
+
+    def deploy(self, arms: Sequence[Arm], *, clock: Clock, by: str = "", reason: str = "") -> Arms:
+        model: Any = ReadableModel()
+        self.router = Router("deliveries", ["order_id"], [LoadedArm(arm, model) for arm in arms])
+        self.deployment = Arms(arms=self.router.arms, since=format_instant(clock.now()), by=by, reason=reason)
+        return self.deployment
+
+    def told(self) -> Arms:
+        return self.deployment or Arms(arms=self.router.arms)
+
+
+def readable(version: str) -> Router:
+    """A router with one arm, whose model can be read off."""
+    model: Any = ReadableModel()
+    return only("deliveries", ["order_id"], model, version)
 
 
 def answers(service: Service, at: int, shops: Sequence[str] = "abc") -> list[dict[str, Any]]:

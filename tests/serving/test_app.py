@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainspring.ledger import Ledger
+from mainspring.ledger.keys import ROLES
 from mainspring.serving import Access, Limits
 from mainspring.serving.app import make_app
+from mainspring.serving.facts_clock import FactsClock
 from mainspring.stream import EmbeddedLog
 
-from .shop import deliveries, open_shop, order
+from .shop import BEGIN, Deployer, deliveries, empty_lake, open_shop, order
 
 Talk = Callable[[httpx.AsyncClient], Awaitable[Any]]
 
@@ -27,12 +29,20 @@ class Site:
     """An application, asked without a network."""
 
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:
-        self.service, self.log = open_shop(folder / "log")
+        self.lake = empty_lake(folder)
+        self.service, self.log = open_shop(folder / "log", self.lake)
         if limits is not None:
             self.service.limits = limits
         self.ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
-        self.keys = {role: self.ledger.keys.add(role, created_at=0)[1] for role in ("read", "write")}  # type: ignore[arg-type]
-        self.app = make_app(self.service, Access(self.ledger.keys, self.service.clock))
+        self.keys = {role: self.ledger.keys.add(role, created_at=0)[1] for role in ROLES}
+        self.app = make_app(
+            self.service,
+            Access(self.ledger.keys, self.service.clock),
+            lake=self.lake,
+            log=self.log,
+            deployed=Deployer(self.service),
+            clock=FactsClock(BEGIN),
+        )
 
     def ask(self, talk: Talk) -> Any:
         async def run() -> Any:
@@ -129,7 +139,15 @@ def test_what_is_counted_can_be_scraped(site: Site) -> None:
         'mainspring_answers_total{route="predict",status="400"} 1.0',
     ):
         assert line in text
-    assert 'mainspring_request_seconds_count{route="predict"} 2.0' in text
+    for line in (
+        'mainspring_request_seconds_count{arm="champion",route="predict"} 1.0',
+        'mainspring_request_seconds_count{arm="",route="predict"} 1.0',
+        'mainspring_feature_staleness_seconds{feature="pace"} 0.0',
+        'mainspring_missing_features_total{feature="items"} 0.0',
+        'mainspring_lake_lag_records{topic="facts"} 1.0',
+        'mainspring_facts_lag_seconds_total{table="delivery"} 0.0',
+    ):
+        assert line in text
 
 
 @pytest.mark.parametrize(

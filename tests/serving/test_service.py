@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mainspring.clock import HOUR
 from mainspring.errors import ContractError, DataError, ServingError, WorkspaceError
-from mainspring.serving.service import FACTS, PREDICTIONS
+from mainspring.serving.predictor import Asked
+from mainspring.serving.records import FACTS, PREDICTIONS
 from mainspring.stream import Message
 
-from .shop import BEGIN, answers, deliveries, open_shop, order
+from .shop import BEGIN, answers, ask, deliveries, open_shop, order
 
 
 def body(rows: list) -> bytes:
@@ -28,11 +29,11 @@ def test_facts_change_the_next_answer(tmp_path: Path) -> None:
     service, log = open_shop(tmp_path)
 
     async def talk() -> None:
-        before = await service.predict(order())
+        before = await service.predict(ask())
         taken = await service.push("delivery", body(deliveries(10)), "application/json")
         assert taken.accepted == 10
         placed = "2015-08-19T17:40:00Z"
-        after = await service.predict(order(placed=placed), explain=True)
+        after = await service.predict(ask(placed=placed, explain=True))
         assert before.probability == 0.0
         assert after.features is not None
         assert after.probability == after.features["flow"] / 100 > 0
@@ -53,11 +54,11 @@ def test_asked_for_early_it_is_as_of_now_and_late_as_of_when_it_was_due(tmp_path
 
     async def talk() -> None:
         await service.push("delivery", body(deliveries(30)), "application/json")  # until 20:50
-        early = await service.predict(order(placed="2015-08-20T10:00:00Z"))
-        late = await service.predict(order(placed="2015-08-19T20:00:00Z"))
+        early = await service.predict(ask(placed="2015-08-20T10:00:00Z"))
+        late = await service.predict(ask(placed="2015-08-19T20:00:00Z"))
         assert (early.decided_at, late.decided_at) == ("2015-08-19T20:50:00Z", "2015-08-19T20:00:00Z")
         with pytest.raises(DataError):
-            await service.predict(order(placed="2015-08-19T19:00:00Z"))  # the grace is an hour
+            await service.predict(ask(placed="2015-08-19T19:00:00Z"))  # the grace is an hour
 
     asyncio.run(talk())
     log.close()
@@ -70,9 +71,9 @@ def test_a_request_of_the_same_name_is_the_same_request(tmp_path: Path) -> None:
         for accepted in (3, 0):
             taken = await service.push("delivery", body(deliveries(3)), "application/json", "facts-1")
             assert taken.accepted == accepted
-        first = await service.predict(order(), event_id="ask-1")
+        first = await service.predict(ask(), event_id="ask-1")
         await service.push("delivery", body(deliveries(9, first=20)), "application/json")
-        assert await service.predict(order(), event_id="ask-1") == first
+        assert await service.predict(ask(), event_id="ask-1") == first
 
     asyncio.run(talk())
     assert (log.end(FACTS), log.end(PREDICTIONS)) == (2, 1)
@@ -88,7 +89,7 @@ def test_another_request_of_the_same_name_is_another_request(tmp_path: Path) -> 
             assert taken.accepted == 3
         orders = [{**order(order_id="n9"), "placed": "2015-08-19T16:00:00Z"}]
         assert (await service.push("order", body(orders), "application/json", "same")).accepted == 1
-        asked = [await service.predict(order(order_id=name), event_id="same") for name in ("n1", "n2", "n1")]
+        asked = [await service.predict(ask(order_id=name), event_id="same") for name in ("n1", "n2", "n1")]
         assert asked[0] == asked[2]
         assert asked[0].prediction_id != asked[1].prediction_id
 
@@ -99,7 +100,7 @@ def test_another_request_of_the_same_name_is_another_request(tmp_path: Path) -> 
 
 def test_many_decisions_are_kept_all_or_none_and_answered_one_by_one(tmp_path: Path) -> None:
     service, log = open_shop(tmp_path)
-    found = asyncio.run(service.predict_many([order(), order(items=0), order(order_id="n2")]))
+    found = asyncio.run(service.predict_many([ask(), ask(items=0), ask(order_id="n2")]))
     assert [isinstance(each, ServingError) for each in found] == [False, True, False]
     assert log.end(PREDICTIONS) == 2
     assert asyncio.run(service.push("delivery", b"[]", "application/json")).given == 0
@@ -114,7 +115,7 @@ def test_many_decisions_are_kept_all_or_none_and_answered_one_by_one(tmp_path: P
 def test_a_row_that_cannot_be_decided_is_refused_and_not_journalled(tmp_path: Path, row: dict, code: str) -> None:
     service, log = open_shop(tmp_path)
     with pytest.raises(ServingError) as told:
-        asyncio.run(service.predict(row))
+        asyncio.run(service.predict(Asked(row)))
     assert told.value.code == code
     assert log.end(PREDICTIONS) == 0
     log.close()
@@ -147,7 +148,7 @@ def test_what_cannot_be_kept_is_not_acknowledged_and_changes_nothing(tmp_path: P
     kept, service.journal.broker = service.journal.broker, FullDisk()  # type: ignore[assignment]
 
     async def talk() -> None:
-        for asked in (service.push("delivery", body(deliveries(5)), "application/json"), service.predict(order())):
+        for asked in (service.push("delivery", body(deliveries(5)), "application/json"), service.predict(ask())):
             with pytest.raises(ServingError) as told:
                 await asked
             assert told.value.code == "SERVE_UNAVAILABLE"
@@ -193,7 +194,7 @@ def test_many_at_once_are_all_kept_in_order(tmp_path: Path) -> None:
             service.push("delivery", body(deliveries(1, begin=BEGIN + i * HOUR, first=i)), "application/json")
             for i in range(50)
         ]
-        asked = [service.predict(order(order_id=f"n{i}")) for i in range(50)]
+        asked = [service.predict(ask(order_id=f"n{i}")) for i in range(50)]
         done = await asyncio.gather(*pushes, *asked)
         assert len({prediction.prediction_id for prediction in done[50:]}) == 50
         await service.journal.drained()

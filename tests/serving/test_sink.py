@@ -20,7 +20,7 @@ from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE, Sink
 from mainspring.serving.skew import measure_skew
 from tests.lake.conftest import properties
 
-from .shop import BEGIN, Delivery, answers, deliveries, open_shop, order, system
+from .shop import BEGIN, Delivery, answers, ask, deliveries, open_shop, order, system
 
 
 def when(instant: int) -> str:
@@ -39,7 +39,7 @@ def test_a_prediction_meets_its_outcome(tmp_path: Path) -> None:
 
     async def first() -> list[str]:
         await push(service, [*deliveries(4), {**deliveries(1)[0], "order_id": "bad", "minutes": -5}])
-        asked = [await service.predict(order(order_id=f"n{i}", placed=when(service.clock.now()))) for i in range(3)]
+        asked = [await service.predict(ask(order_id=f"n{i}", placed=when(service.clock.now()))) for i in range(3)]
         return [prediction.prediction_id for prediction in asked]
 
     ids = asyncio.run(first())
@@ -82,7 +82,7 @@ def test_a_sink_that_was_killed_begins_again_and_nothing_is_twice(
     async def talk() -> None:
         await push(service, deliveries(6))
         for number in range(3):
-            await service.predict(order(order_id=f"n{number}"))
+            await service.predict(ask(order_id=f"n{number}"))
 
     asyncio.run(talk())
     sink = Sink(system, lake, log)
@@ -141,18 +141,18 @@ def test_batch_finds_the_features_that_predictions_were_made_from(
     async def talk(what: str, offset: int, count: int, number: int) -> int:
         now = service.clock.now()
         rows = deliveries(count, begin=now + offset * 10 * MINUTE, first=number * 10)
-        ask = [
+        asking = [
             service.predict(
-                order(order_id=f"n{number}-{shop}", shop=shop, placed=when(now + (number % 3 - 1) * 30 * MINUTE))
+                ask(order_id=f"n{number}-{shop}", shop=shop, placed=when(now + (number % 3 - 1) * 30 * MINUTE))
             )
             for shop in "ab"
         ]
         if what == "ask":
-            await asyncio.gather(*ask)
+            await asyncio.gather(*asking)
         elif what == "together":
-            await asyncio.gather(push(service, rows), *ask)
+            await asyncio.gather(push(service, rows), *asking)
         else:
-            for each in ask:
+            for each in asking:
                 each.close()
             await push(service, rows)
         return 0 if what == "push" else 2
@@ -182,7 +182,7 @@ def test_facts_that_come_after_a_restart_come_after_every_decision_before_it(tmp
     lake = Lake(properties(tmp_path / "lake"), "deliveries")
     service, log = open_shop(tmp_path / "log", lake)
     asyncio.run(push(service, deliveries(12)))
-    asyncio.run(service.predict(order(placed=when(service.clock.now()))))
+    asyncio.run(service.predict(ask(placed=when(service.clock.now()))))
     if drained:
         sink = Sink(system, lake, log)
         sink.drain(service.clock.now())

@@ -36,14 +36,14 @@ def score(
         from mainspring.loop import load_system
         from mainspring.loop.build import namespace
         from mainspring.loop.example import find_system_file
-        from mainspring.serving.opening import newest_bundle
+        from mainspring.serving.deployed import load_model, newest_model
         from mainspring.serving.scoring import score_rows
         from mainspring.storage import storage_errors
         from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
         system = load_system(find_system_file(file)).system
         opened = Workspace.open(workspace or DEFAULT_FOLDER, create=False)
-        bundle = newest_bundle(system, opened)
+        bundle = load_model(system, opened, newest_model(system, opened))
         path = str(decisions.absolute())
         source = parquet(path) if decisions.suffix == ".parquet" else csv(path)
         rows = read_source(source, Path(), system.decision.table)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +12,8 @@ from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import Output, reporting
 
 if TYPE_CHECKING:
-    from mainspring.ledger.keys import Keys
     from mainspring.serving.opening import Opened
+    from mainspring.workspace import Workspace
 
 __all__ = ["serve"]
 
@@ -30,6 +31,16 @@ def serve(
         str, typer.Option(help="full: on disk before the answer; relaxed: a power cut may take the last second.")
     ] = "full",
     grace: Annotated[str, typer.Option(help="How late a decision may be asked for.")] = "1h",
+    ahead: Annotated[
+        bool, typer.Option(help="Predict ahead: at each tick of a scheduled decision for every key, to be looked up.")
+    ] = False,
+    decisions_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Answer what another program asks on the topic decisions of a log in FOLDER."
+        ),
+    ] = None,
+    log_requests: Annotated[bool, typer.Option(help="Log every request, not only what goes wrong.")] = False,
     flush: Annotated[str, typer.Option(help="How often facts, predictions and outcomes go into the lake.")] = "5s",
     rate: Annotated[float, typer.Option(help="Requests a second that one key may send.")] = 1000.0,
     workspace: WorkspaceFolder = None,
@@ -52,8 +63,15 @@ def serve(
         from mainspring.loop.build import namespace
         from mainspring.loop.example import find_system_file
         from mainspring.loop.flow import flowing
+        from mainspring.serving.access import Access
+        from mainspring.serving.ahead import Ahead
+        from mainspring.serving.app import make_app
         from mainspring.serving.limits import Limits
+        from mainspring.serving.logs import log_to
         from mainspring.serving.opening import open_service
+        from mainspring.serving.records import DECISIONS
+        from mainspring.serving.streaming import ANSWERING_GROUP
+        from mainspring.stream import EmbeddedLog
         from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
         for name, value, known in (("clock", clock, _CLOCKS), ("journal", journal, ("full", "relaxed"))):
@@ -64,10 +82,11 @@ def serve(
         loaded = load_system(find_system_file(file))
         system = loaded.system
         opened_workspace = Workspace.open(workspace or DEFAULT_FOLDER, create=False)
+        lake = Lake(opened_workspace.catalog_properties(), namespace(system))
         opened = open_service(
             system,
             opened_workspace,
-            Lake(opened_workspace.catalog_properties(), namespace(system)),
+            lake,
             WallClock(),
             follow_facts=_CLOCKS[clock],
             grace=parse_span(grace),
@@ -75,39 +94,53 @@ def serve(
             limits=Limits(requests_per_second=rate, burst=max(1, int(2 * rate))),
             progress=lambda told: output.stderr.print(f"  {told}", soft_wrap=True),
         )
+        log_to()
         gc.freeze()  # what the service begins with lives as long as it does: never look through it for garbage
+        asked = EmbeddedLog(decisions_from, WallClock()) if decisions_from is not None else None
         try:
-            with flowing(loaded, opened_workspace, opened.service.settled, parse_span(flush) / SECOND):
-                _run(opened, opened_workspace.ledger.keys, host, port, output)
+            with flowing(loaded, opened_workspace, opened.service.settled, parse_span(flush) / SECOND) as flow:
+                app = make_app(
+                    opened.service,
+                    Access(opened_workspace.ledger.keys, WallClock()),
+                    lake=lake,
+                    log=opened.log,
+                    deployed=opened.deployed,
+                    clock=WallClock(),
+                    ahead=Ahead(opened.service) if ahead else None,
+                    decisions=asked.consumer(DECISIONS, ANSWERING_GROUP) if asked is not None else None,
+                    log_requests=log_requests,
+                    problems=[flow.problem],
+                )
+                _run(app, opened, opened_workspace, host, port, output)
         finally:
+            if asked is not None:
+                asked.close()
             opened.log.close()
 
 
-def _run(opened: Opened, keys: Keys, host: str, port: int, output: Output) -> None:
+def _run(app: Any, opened: Opened, workspace: Workspace, host: str, port: int, output: Output) -> None:
     from mainspring.cli.clock import WallClock
     from mainspring.clock import format_instant
-    from mainspring.serving.access import Access
-    from mainspring.serving.app import make_app
+    from mainspring.serving.address import told_address
     from mainspring.serving.http import listen, run_server
 
-    wall = WallClock()
+    wall, keys, service = WallClock(), workspace.ledger.keys, opened.service
     listening = listen(host, port)
     port = listening.getsockname()[1]
-    name = f"mainspring serve {opened.service.predictor.system.name}"
+    system = service.predictor.system.name
+    name = f"mainspring serve {system}"
     for left in keys.all():  # of a server that was killed: no other can run now, for this one holds the log
         if left.name == name and left.revoked_at is None:
             keys.revoke(left.id, revoked_at=wall.now())
     key, text = keys.add("write", created_at=wall.now(), name=name)
-    address = f"http://{host}:{port}"
-    told = {"address": address, "key": text, "model": opened.bundle.name, "follows_facts": opened.follows_facts}
-    output.document(told)
-    output.text(f"{address}  model {opened.bundle.name}", f"key {text}")
-    if opened.follows_facts:
-        output.text(
-            f"Time is what the facts say: {format_instant(opened.service.clock.now())} (--clock wall for real time)"
-        )
-    app = make_app(opened.service, Access(keys, wall))
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    model = service.predictor.router.champion.arm.model
+    output.document({"address": address, "key": text, "model": model, "follows_facts": service.follows_facts})
+    output.text(f"{address}  model {model}", f"key {text}")
+    if service.follows_facts:
+        output.text(f"Time is what the facts say: {format_instant(service.clock.now())} (--clock wall for real time)")
     try:
-        run_server(app, listening)
+        with told_address(workspace.log / system, address):
+            run_server(app, listening)
     finally:
         keys.revoke(key.id, revoked_at=wall.now())

@@ -5,7 +5,8 @@ PyIceberg takes most of a second to import, so it is imported where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -178,6 +179,20 @@ def known_between(column: str, *, low: int | None = None, high: int) -> BooleanE
 
     until = LessThanOrEqual(column, high)
     return until if low is None else And(GreaterThanOrEqual(column, low), until)
+
+
+def all_of(conditions: Sequence[BooleanExpression]) -> BooleanExpression | None:
+    """Return the condition that all of several hold; None for none."""
+    from pyiceberg.expressions import And
+
+    return reduce(And, conditions) if conditions else None
+
+
+def equal_to(column: str, value: str) -> BooleanExpression:
+    """Return the condition that a column has a value."""
+    from pyiceberg.expressions import EqualTo
+
+    return EqualTo(column, value)
 
 
 def broken(name: str, why: object) -> WorkspaceError:

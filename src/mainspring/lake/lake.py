@@ -71,13 +71,15 @@ class Lake:
         snapshot_id: int | None = None,
         columns: Sequence[str] | None = None,
         known_before: int | None = None,
+        matching: Mapping[str, str] | None = None,
     ) -> pl.DataFrame:
         """Read facts as of a snapshot (None: the newest), sorted by `_visible_at` and `_seq`.
 
         The declared columns (or those of them named) come in declared order; then `_visible_at`, from when a row may be
         used (known_at plus lag, and not before a live row arrived; missing in a static table: always), and `_seq`, its
-        place in the order of ingestion. `known_before` keeps the rows visible before that instant. A column declared after
-        a row was stored is missing in it.
+        place in the order of ingestion. `known_before` keeps the rows visible before that instant, `matching` those with
+        these texts in these columns (files that cannot hold them are not read). A column declared after a row was stored
+        is missing in it.
 
         Raises ContractError (CONTRACT_TYPE) when a column is stored as another kind.
         """
@@ -87,14 +89,15 @@ class Lake:
         dtypes = {c.name: DTYPES[c.of] for c in schema.columns if c.name in wanted or c is known_at}
         dtypes |= {ARRIVED_AT: TIME, SEQ: pl.Int64()}
         lag = parse_span(known_at.lag) if known_at is not None else 0
-        where = None
+        conditions = [iceberg.equal_to(name, text) for name, text in (matching or {}).items()]
         if known_at is not None and known_before is not None:
-            where = iceberg.known_between(known_at.name, high=known_before - lag)
+            conditions.append(iceberg.known_between(known_at.name, high=known_before - lag))
         found = iceberg.rows(
-            iceberg.load(self._catalog, (self.namespace, schema.name)), dtypes, snapshot_id=snapshot_id, where=where
+            iceberg.load(self._catalog, (self.namespace, schema.name)), dtypes, 
+            snapshot_id=snapshot_id, where=iceberg.all_of(conditions),
         )
         found = found.with_columns(visible_at(schema, pl.col(ARRIVED_AT)).alias(VISIBLE_AT))
-        if where is not None:
+        if known_at is not None and known_before is not None:
             found = found.filter(pl.col(VISIBLE_AT) < pl.lit(known_before, pl.Int64).cast(TIME))
         return found.select(*wanted, VISIBLE_AT, SEQ).sort(VISIBLE_AT, SEQ)
 

@@ -22,63 +22,94 @@ from mainspring.errors import MainspringError
 from mainspring.lake import Lake
 from mainspring.loop.build import namespace
 from mainspring.loop.system_file import LoadedSystem, load_system
+from mainspring.serving.deployed import load_model
+from mainspring.serving.shadows import Shadows
 from mainspring.serving.sink import Sink
 from mainspring.stream import EmbeddedLog
 from mainspring.workspace import Workspace
 
-__all__ = ["flowing", "run_sink"]
+__all__ = ["Flow", "flowing", "run_sink"]
 
 _log = logging.getLogger("mainspring.serving")
 _COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
 _LESS_URGENT = 10
 
 
+class Flow:
+    """Drains the log of a served system into the lake, in a process of its own that is started again should it end."""
+
+    def __init__(
+        self, loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
+    ) -> None:
+        self._command = [sys.executable, "-c", _COMMAND, str(loaded.path), str(workspace.root)]
+        self._settled, self._every_seconds = settled, every_seconds
+        self._ending = threading.Event()
+        self._problem = ""
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._flow, name="flow", daemon=True)
+        self._thread.start()
+
+    def problem(self) -> str:
+        """Return why the lake takes nothing for now, or nothing."""
+        return self._problem
+
+    def end(self) -> None:
+        """Drain once more, and end."""
+        self._ending.set()
+        self._thread.join()
+        self._process.communicate()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a Ctrl-C is for the server, which then drains once more
+        )
+
+    def _flow(self) -> None:
+        last = False
+        while not last:
+            last = self._ending.wait(self._every_seconds)
+            answer = self._turn()
+            if not answer:
+                self._problem = "the flow into the lake ended and is started again; the log keeps everything"
+                _log.error(self._problem)
+                self._process.communicate()
+                self._process = self._start()
+                continue
+            self._problem = str(msgspec.json.decode(answer).get("problem", ""))
+            if self._problem:
+                _log.warning("the lake takes nothing for now: %s", self._problem)
+
+    def _turn(self) -> str:
+        """Tell the process to drain; return its answer, empty when it has ended."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(f"{self._settled()}\n")
+            stdin.flush()
+            return stdout.readline()
+        except (OSError, ValueError):
+            return ""
+
+
 @contextlib.contextmanager
 def flowing(
     loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
-) -> Iterator[None]:
+) -> Iterator[Flow]:
     """Drain the log of a served system into the lake every so many seconds, and once more at the end.
 
     `settled` tells up to when all facts that arrived are in the log: an outcome is joined only when nothing can change it.
     While another process writes to the workspace, or the disk is full, the log keeps everything, and the next turn takes it.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, str(loaded.path), str(workspace.root)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # a Ctrl-C is for the server, which then drains once more
-    )
-    ending = threading.Event()
-    thread = threading.Thread(target=_flow, args=(process, settled, every_seconds, ending), name="flow", daemon=True)
-    thread.start()
+    flow = Flow(loaded, workspace, settled, every_seconds)
     try:
-        yield
+        yield flow
     finally:
-        ending.set()
-        thread.join()
-        process.communicate()
-
-
-def _flow(
-    process: subprocess.Popen[str], settled: Callable[[], int], every_seconds: float, ending: threading.Event
-) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    last = False
-    while not last:
-        last = ending.wait(every_seconds)
-        try:
-            process.stdin.write(f"{settled()}\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except (OSError, ValueError):
-            answer = ""
-        if not answer:
-            _log.error("the flow into the lake has ended; the log keeps everything for the next server")
-            return
-        if problem := msgspec.json.decode(answer).get("problem"):
-            _log.warning("the lake takes nothing for now: %s", problem)
+        flow.end()
 
 
 def run_sink(file: str, folder: str) -> None:
@@ -90,7 +121,13 @@ def run_sink(file: str, folder: str) -> None:
     system = load_system(Path(file)).system
     workspace = Workspace.open(folder, create=False)
     log = EmbeddedLog(workspace.log / system.name, _Unasked())
-    sink = Sink(system, Lake(workspace.catalog_properties(), namespace(system)), log, set_aside=log.path / "set-aside")
+    sink = Sink(
+        system,
+        Lake(workspace.catalog_properties(), namespace(system)),
+        log,
+        set_aside=log.path / "set-aside",
+        shadows=Shadows(lambda name: load_model(system, workspace, name).model),
+    )
     for line in sys.stdin:
         try:
             with workspace.writing():

@@ -31,7 +31,8 @@ class DecisionRows:
     def __init__(self, table: type[Table]) -> None:
         self.table = table
         schema = table.__schema__
-        self._known_at = schema.known_at
+        self._known_at, self._keys = schema.known_at, frozenset(schema.keys)
+        self.key_names = [column.source or column.name for column in schema.columns if column.name in self._keys]
         self._readers = [(column, column.source or column.name, _reader(column)) for column in schema.columns]
 
     def read(self, values: Mapping[str, Any], now: int) -> dict[str, Any]:
@@ -56,6 +57,28 @@ class DecisionRows:
         except _UnusualError:
             return self._by_contract(values, now)
         return row
+
+    def key(self, given: Any) -> tuple[Any, ...]:
+        """Return the values of the key columns, in declared order, from a mapping or, of a single column, its value alone.
+
+        Raises ServingError (SERVE_ROW).
+        """
+        keys = [(column, source, reader) for column, source, reader in self._readers if column.name in self._keys]
+        if not isinstance(given, Mapping) and len(keys) == 1:
+            given = {keys[0][1]: given}
+        found = []
+        for column, source, reader in keys:
+            value = given.get(source) if isinstance(given, Mapping) else None
+            try:
+                found.append(reader(str(value) if column.of in STRINGS and type(value) is int else value))
+            except _UnusualError:
+                raise ServingError(
+                    "SERVE_ROW",
+                    f"The key {given!r:.100} names no row of {self.table.__name__}.",
+                    exists=f"A row is named by {', '.join(source for _, source, _ in keys) or 'nothing'}.",
+                    fix="Send the key with all of its columns, or the whole row.",
+                ) from None
+        return tuple(found)
 
     def _by_contract(self, values: Mapping[str, Any], now: int) -> dict[str, Any]:
         sources = {source for _, source, _ in self._readers}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
+from mainspring.answers import Rejection
 from mainspring.declare import System, Table
 from mainspring.errors import ServingError
 from mainspring.lake.contract import ROW, Conformed, conform
@@ -14,18 +16,9 @@ from mainspring.lake.lake import visible_at
 from mainspring.lake.parsing import TIME
 from mainspring.serving.known_facts import KnownFacts
 
-__all__ = ["Intake", "Rejection", "Taken"]
+__all__ = ["Intake", "Newest", "Taken"]
 
 _REJECTIONS_TOLD = 100
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A row that breaks the contract: its position in the request, the rule, and a sentence for people."""
-
-    row: int
-    reason: str
-    sentence: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +38,14 @@ class Taken:
     @property
     def accepted(self) -> int:
         return self.facts.height
+
+
+class Newest(NamedTuple):
+    """When the newest of some facts was known and is visible, and how long all of them took to arrive; microseconds."""
+
+    known_at: int
+    visible: int
+    lag: int
 
 
 class Intake:
@@ -86,9 +87,16 @@ class Intake:
         sieved = self._known[name].sieve(conformed.facts)
         facts = conformed.facts.filter(pl.Series(sieved.fresh))
         conflicts = conformed.facts[ROW].filter(pl.Series(sieved.conflicts)).to_list()
-        told = [Rejection(*row) for row in conformed.rejected.head(_REJECTIONS_TOLD).iter_rows()]
+        told = [
+            Rejection(row=row, reason=reason, message=sentence)
+            for row, reason, sentence in conformed.rejected.head(_REJECTIONS_TOLD).iter_rows()
+        ]
         told += [
-            Rejection(row, "contradiction", "A row with the same key and time and different content was there first.")
+            Rejection(
+                row=row,
+                reason="contradiction",
+                message="A row with the same key and time and different content was there first.",
+            )
             for row in conflicts[:_REJECTIONS_TOLD]
         ]
         return Taken(
@@ -100,10 +108,11 @@ class Intake:
             facts=facts.drop(ROW).with_columns(visible_at(schema, arrived).alias("_visible_at")),
         )
 
-    def newest(self, taken: Taken) -> int | None:
-        """Return the latest known_at among the facts accepted, in microseconds; None where none has one."""
+    def newest(self, taken: Taken, arrived_at: int) -> Newest | None:
+        """Return when the newest of the facts accepted was known; None where none has a time."""
         known_at = self.tables[taken.table].__schema__.known_at
         if known_at is None or not taken.accepted:
             return None
-        latest = taken.facts[known_at.name].to_physical().max()
-        return latest if isinstance(latest, int) else None
+        known, visible = taken.facts[known_at.name].to_physical(), taken.facts["_visible_at"].to_physical()
+        late = (arrived_at - known).clip(lower_bound=0).sum()
+        return Newest(known_at=int(known.max()), visible=int(visible.max()), lag=int(late))  # type: ignore[arg-type]

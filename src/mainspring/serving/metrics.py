@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+
+from mainspring.clock import SECOND
+from mainspring.declare import Aggregate, Expression, System, walk
+from mainspring.serving.service import Service
+from mainspring.serving.sink import LAKE_GROUP
+from mainspring.stream import EmbeddedLog
 
 __all__ = ["Metrics"]
 
@@ -20,7 +30,7 @@ class Metrics:
         self.latency = Histogram(
             "mainspring_request_seconds",
             "Time from the whole request to the answer.",
-            ["route"],
+            ["route", "arm"],
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -34,14 +44,94 @@ class Metrics:
         self.predictions = Counter(
             "mainspring_predictions", "Predictions answered.", ["arm", "model"], registry=self.registry
         )
-        self.missing = Counter(
-            "mainspring_missing_features", "Values of features that were missing.", ["feature"], registry=self.registry
-        )
-        self.state_bytes = Gauge("mainspring_state_bytes", "Memory of the online state.", registry=self.registry)
-        self.state_time = Gauge(
-            "mainspring_now_seconds", "The service's clock, in seconds since the epoch.", registry=self.registry
-        )
+
+    def of_route(self, name: str) -> Callable[[int, str, float], None]:
+        """Return what counts an answer of a route: by its status, the arm that answered ("" for none) and the seconds."""
+        statuses: dict[int, Counter] = {}
+        arms: dict[str, Histogram] = {}
+
+        def count(status: int, arm: str, seconds: float) -> None:
+            answers = statuses.get(status)
+            if answers is None:
+                answers = statuses[status] = self.answers.labels(name, str(status))
+            latency = arms.get(arm)
+            if latency is None:
+                latency = arms[arm] = self.latency.labels(name, arm)
+            answers.inc()
+            latency.observe(seconds)
+
+        return count
+
+    def watch(self, service: Service, log: EmbeddedLog) -> None:
+        """Tell of a service and its log as well, as they are when somebody asks."""
+        self.registry.register(_Watched(service, log))
 
     def text(self) -> bytes:
         """Return all figures as text."""
         return generate_latest(self.registry)
+
+
+class _Watched:
+    """Figures that are read when they are asked for."""
+
+    def __init__(self, service: Service, log: EmbeddedLog) -> None:
+        self._service, self._log = service, log
+        self._tables = tables_of_features(service.predictor.system)
+
+    def describe(self) -> list[Metric]:
+        return []  # registering asks nothing of the log
+
+    def collect(self) -> Iterator[Metric]:
+        service = self._service
+        now = service.clock.now()
+        yield GaugeMetricFamily("mainspring_now_seconds", "The service's clock since the epoch.", now / SECOND)
+        size = service.predictor.state.size()
+        yield GaugeMetricFamily("mainspring_state_bytes", "Memory of the online state.", size.bytes)
+        yield GaugeMetricFamily("mainspring_state_facts", "Facts in the online state.", size.n_facts)
+        yield GaugeMetricFamily(
+            "mainspring_pending_decisions", "Decisions asked for and not answered yet.", service.remembered.n_pending
+        )
+        lag = CounterMetricFamily(
+            "mainspring_facts_lag_seconds",
+            "Time from when facts were known to when they arrived, summed over accepted facts.",
+            labels=["table"],
+        )
+        for table, microseconds in service.lags.items():
+            lag.add_metric([table], microseconds / SECOND)
+        yield lag
+        staleness = GaugeMetricFamily(
+            "mainspring_feature_staleness_seconds",
+            "Time since the newest fact of the stalest table that a feature reads.",
+            labels=["feature"],
+        )
+        for feature, tables in self._tables.items():
+            newest = min((service.fresh.get(table, 0) for table in tables), default=0)
+            if newest:
+                staleness.add_metric([feature], max(0, now - newest) / SECOND)
+        yield staleness
+        missing = CounterMetricFamily(
+            "mainspring_missing_features", "Values of features that were missing in predictions.", labels=["feature"]
+        )
+        for feature in self._service.predictor.system.features:
+            missing.add_metric([feature], service.missing[feature])
+        yield missing
+        behind = GaugeMetricFamily(
+            "mainspring_lake_lag_records", "Records of the log that the lake has not got yet.", labels=["topic"]
+        )
+        for topic in self._log.topics():
+            committed = self._log.groups(topic).get(LAKE_GROUP)
+            if committed is not None:
+                behind.add_metric([topic], self._log.end(topic) - committed)
+        yield behind
+
+
+def tables_of_features(system: System) -> Mapping[str, frozenset[str]]:
+    """Return the tables, other than static ones, whose facts each feature reads."""
+    return {name: _tables(expression) for name, expression in system.features.items()}
+
+
+def _tables(expression: Expression) -> frozenset[str]:
+    read = [node.table for node in walk(expression) if isinstance(node, Aggregate)]
+    return frozenset(
+        table.__schema__.name for table in read if table is not None and table.__schema__.known_at is not None
+    )

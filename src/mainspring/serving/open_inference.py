@@ -5,16 +5,17 @@ decision's row, the outputs what the model answers. (KServe, Open Inference Prot
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from mainspring.answers import Prediction
 from mainspring.declare import Column, Kind, System
 from mainspring.errors import ServingError
-from mainspring.serving.predictor import Prediction
 from mainspring.serving.service import Service
 
-__all__ = ["infer", "metadata", "read_inference"]
+__all__ = ["answer", "metadata", "read_inference"]
 
 _DATATYPES = {Kind.FLOAT: "FP64", Kind.INT: "INT64", Kind.BOOL: "BOOL"}  # names and instants are BYTES: UTF-8, ISO 8601
 _INPUTS = ("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP32", "FP64", "BYTES")
@@ -39,14 +40,14 @@ _decode = msgspec.json.Decoder(_Request).decode
 
 def metadata(service: Service) -> dict[str, Any]:
     """Describe the model as the protocol does."""
-    model = service.predictor.model.model
+    model = service.predictor.router.champion.model.model
     columns = service.predictor.system.decision.table.__schema__.columns
     answer = _ANSWERS[model.task]
     width = len(model.classes) if model.task == "multiclass" else 1
     decided = {"binary": "BOOL", "regression": "FP64", "multiclass": "BYTES"}[model.task]
     return {
         "name": service.predictor.system.name,
-        "versions": [service.predictor.version],
+        "versions": [arm.model for arm in service.predictor.router.arms],
         "platform": "mainspring",
         "inputs": [{"name": _name(c), "datatype": _DATATYPES.get(c.of, "BYTES"), "shape": [-1]} for c in columns],
         "outputs": [
@@ -81,20 +82,16 @@ def read_inference(body: bytes, system: System) -> tuple[list[dict[str, Scalar]]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)], request.id
 
 
-async def infer(service: Service, rows: list[dict[str, Scalar]], request_id: str | None) -> dict[str, Any]:
-    """Answer the rows of a request, all or none.
-
-    Raises what `Service.predict` raises.
-    """
-    predictions = [await service.predict(row) for row in rows]
-    model = service.predictor.model.model
+def answer(service: Service, predictions: Sequence[Prediction], request_id: str | None) -> dict[str, Any]:
+    """Return predictions as the protocol does; all are of the champion's task, and `model_version` is the champion's."""
+    model = service.predictor.router.champion.model.model
     outputs = [
-        {**output, "shape": [len(rows), *output["shape"][1:]], "data": _data(output["name"], predictions)}
+        {**output, "shape": [len(predictions), *output["shape"][1:]], "data": _data(output["name"], predictions)}
         for output in metadata(service)["outputs"]
     ]
     told: dict[str, Any] = {
         "model_name": service.predictor.system.name,
-        "model_version": service.predictor.version,
+        "model_version": service.predictor.router.champion.arm.model,
         "outputs": outputs,
     }
     if model.task == "multiclass":
@@ -102,7 +99,7 @@ async def infer(service: Service, rows: list[dict[str, Scalar]], request_id: str
     return told if request_id is None else {**told, "id": request_id}
 
 
-def _data(name: str, predictions: list[Prediction]) -> list[Any]:
+def _data(name: str, predictions: Sequence[Prediction]) -> list[Any]:
     values = [getattr(prediction, name) for prediction in predictions]
     return [number for each in values for number in each.values()] if name == "classes" else values
 

@@ -1,33 +1,34 @@
-"""From a workspace to a service: the newest bundle, the facts of the lake, and what the log has that the lake has not."""
+"""From a workspace to a service: the models that are deployed, the facts of the lake, and what the log has after them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from mainspring.clock import DAY, Clock, parse_span
 from mainspring.declare import System
-from mainspring.errors import ServingError
 from mainspring.features import plan
 from mainspring.features.online import OnlineState
 from mainspring.lake import Lake
-from mainspring.model.bundle import Bundle, load_bundle
-from mainspring.model.fast import CompiledModel, compile_model
+from mainspring.serving.deployed import Deployed
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.intake import Intake
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
+from mainspring.serving.past import find_predictions
 from mainspring.serving.predictor import Predictor
-from mainspring.serving.service import FACTS, PREDICTIONS, Service
-from mainspring.serving.sink import LAKE_GROUP, PREDICTIONS_TABLE, decided_at
+from mainspring.serving.records import DECISIONS, FACTS, PREDICTIONS, read_prediction
+from mainspring.serving.router import Router
+from mainspring.serving.service import Service
+from mainspring.serving.sink import LAKE_GROUP, PREDICTIONS_TABLE
+from mainspring.serving.streaming import ANSWERING_GROUP
 from mainspring.stream import EmbeddedLog, Retention
 from mainspring.stream.consumer import LogConsumer
 from mainspring.workspace import Workspace
 
-__all__ = ["Opened", "newest_bundle", "open_on", "open_service"]
+__all__ = ["Opened", "newest_visible", "open_on", "open_service", "predictor_of"]
 
 _PAGE = 1000
 _OVER_AFTER = 7 * DAY
@@ -36,14 +37,13 @@ _KEPT_FOR = 7 * DAY  # in the log, of what is in the lake
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A service ready to answer, its log, and what it began with."""
+    """A service ready to answer, its log, its arms, and what it began with."""
 
     service: Service
     log: EmbeddedLog
-    bundle: Path
+    deployed: Deployed
     history: Mapping[str, int]  # facts of the lake, by table
     replayed: int  # requests with facts that the log had after them
-    follows_facts: bool  # time is what the facts say
 
 
 def open_service(
@@ -58,15 +58,16 @@ def open_service(
     limits: Limits | None = None,
     progress: Callable[[str], None] = lambda told: None,
 ) -> Opened:
-    """Open the newest model of a system and everything that it needs to answer.
+    """Open the deployed models of a system and everything that they need to answer.
 
     `clock` is the wall clock; with `follow_facts` time is what the facts say instead; None: where the newest fact is more
     than a week old. `grace` (microseconds) is how late a decision may be asked for; `durability` is that of the log.
 
     Raises ServingError (SERVE_MODEL), BundleError, WorkspaceError.
     """
-    bundle = newest_bundle(system, workspace)
-    progress(f"model {bundle.folder.name}")
+    deployed = Deployed(system, workspace)
+    for arm in deployed.router.arms:
+        progress(f"model {arm.model}, {arm.role}" + (f" for {arm.share:.0%}" if arm.role != "shadow" else ""))
     log = EmbeddedLog(
         workspace.log / system.name,
         clock,
@@ -74,24 +75,15 @@ def open_service(
         retention=Retention(age=_KEPT_FOR),
     )
     service, history, replayed = open_on(
-        system,
-        compile_model(bundle.model),
-        bundle.folder.name,
-        log,
-        lake,
-        clock,
-        follow_facts=follow_facts,
-        grace=grace,
-        limits=limits,
+        system, deployed.router, log, lake, clock, follow_facts=follow_facts, grace=grace, limits=limits
     )
     progress(f"{sum(history.values()):,} facts in the lake, {replayed:,} requests after them in the log")
-    return Opened(service, log, bundle.folder, history, replayed, isinstance(service.clock, FactsClock))
+    return Opened(service, log, deployed, history, replayed)
 
 
 def open_on(
     system: System,
-    model: CompiledModel,
-    version: str,
+    router: Router,
     log: EmbeddedLog,
     lake: Lake,
     clock: Clock,
@@ -100,7 +92,7 @@ def open_on(
     grace: int = 0,
     limits: Limits | None = None,
 ) -> tuple[Service, dict[str, int], int]:
-    """Open the service of a model on a log and a lake; return it, the facts of the lake by table, and the requests replayed.
+    """Open the service of arms on a log and a lake; return it, the facts of the lake by table, and the requests replayed.
 
     Raises WorkspaceError (WORKSPACE_BUSY) when another server of the system runs.
     """
@@ -111,40 +103,27 @@ def open_on(
     newest = _newest(system, history)
     follows = newest is not None and clock.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
     used: Clock = FactsClock(newest if newest is not None else clock.now()) if follows else clock
-    state = OnlineState(plan(system.features), grace=grace)
-    for name in state.tables:
-        state.add(name, history[name])
-    state.advance(used.now() - 1)
-    state.forget()
-    service = Service(Predictor(system, state, model, version), Intake(system, history), Journal(log), used, limits)
-    service.begin_after(_decided(lake, predictions))
+    predictor = predictor_of(system, router, history, used.now(), grace)
+    service = Service(predictor, Intake(system, history), Journal(log), used, limits)
+    _remember_predictions(service, lake, predictions)
+    _remember_questions(service, lake, log.consumer(DECISIONS, ANSWERING_GROUP))
+    service.freshen({name: newest_visible(frame) for name, frame in history.items()})
     replayed = _replay(service, facts)
     return service, {name: frame.height for name, frame in history.items()}, replayed
 
 
-def newest_bundle(system: System, workspace: Workspace) -> Bundle:
-    """Load the bundle of the newest finished run of a system.
-
-    Raises ServingError (SERVE_MODEL) when there is none, or it was built for another declaration; BundleError.
-    """
-    for run in workspace.ledger.runs(system=system.name):
-        for record in workspace.ledger.models(run.name) if run.status == "finished" else ():
-            if record.bundle is None:
-                continue
-            bundle = load_bundle(workspace.locate(record.bundle), threads=1)
-            if bundle.manifest.fingerprint != system.fingerprint:
-                raise ServingError(
-                    "SERVE_MODEL",
-                    f"The newest model of {system.name} was built for another declaration than the file holds now.",
-                    exists=f"It is {bundle.folder.name}, of run {run.name}.",
-                    fix="Run the file again: mainspring run FILE",
-                )
-            return bundle
-    raise ServingError(
-        "SERVE_MODEL",
-        f"The workspace {workspace.root} has no model of {system.name}.",
-        fix="Make one: mainspring run FILE",
-    )
+def predictor_of(
+    system: System, router: Router, history: Mapping[str, pl.DataFrame], now: int, grace: int
+) -> Predictor:
+    """Return a predictor whose state holds a history, for decisions from `now` less the grace on (microseconds)."""
+    state = OnlineState(plan(system.features), grace=grace)
+    for name in state.tables:
+        state.add(name, history[name])
+    state.advance(now - 1)
+    state.forget()
+    predictor = Predictor(system, state, router)
+    predictor.current.add(history[system.decision.table.__schema__.name], state.watermark)
+    return predictor
 
 
 def _newest(system: System, history: Mapping[str, pl.DataFrame]) -> int | None:
@@ -160,14 +139,37 @@ def _newest(system: System, history: Mapping[str, pl.DataFrame]) -> int | None:
     return max(times, default=None)
 
 
-def _decided(lake: Lake, predictions: LogConsumer) -> int:
-    """The latest instant as of which a decision was answered, by the lake and by what the log has after it."""
+def newest_visible(facts: pl.DataFrame) -> int:
+    """Return from when the newest of some facts is visible (microseconds); 0 for none, or facts that always were."""
+    latest = facts["_visible_at"].to_physical().max()
+    return latest if isinstance(latest, int) else 0
+
+
+def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer) -> None:
+    """Learn as of when decisions were answered, by the lake and by what the log has after it, and what was answered there."""
     stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
-    latest = stored if isinstance(stored, int) else 0
+    service.begin_after(stored if isinstance(stored, int) else 0)
     while records := predictions.poll(_PAGE):
-        latest = max(latest, *(decided_at(record) for record in records))
+        for record in records:
+            made = read_prediction(record.value)
+            service.begin_after(int(made.row["_at"]))
+            service.remembered.answered(record.id, made.prediction)
     predictions.close()
-    return latest
+
+
+def _remember_questions(service: Service, lake: Lake, decisions: LogConsumer) -> None:
+    """Learn which decisions were asked for and are yet to be answered, and what was answered to the others."""
+    asked: list[str] = []
+    while records := decisions.poll(_PAGE):
+        asked += [record.id for record in records]
+    decisions.close()  # nothing is committed: the stream answers them
+    if not asked:
+        return
+    for prediction in find_predictions(lake, asked, service.predictor.task):
+        service.remembered.answered(prediction.prediction_id, prediction)
+    for prediction_id in asked:
+        service.remembered.asked(prediction_id)
+    service.asked_to_answer.set()
 
 
 def _replay(service: Service, consumer: LogConsumer) -> int:

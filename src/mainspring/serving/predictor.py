@@ -1,62 +1,62 @@
-"""One decision: from its row through the online state and the model to an answer, in memory."""
+"""The predictor: from a decision's row, or the key of one that is known, to the answer of the arm that it falls to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
+from mainspring.answers import Prediction
 from mainspring.clock import format_instant, parse_span
-from mainspring.declare import System
+from mainspring.declare import Decision, System
 from mainspring.errors import ServingError
 from mainspring.features.online import OnlineState
 from mainspring.features.online.one_row import row_function
-from mainspring.model.fast import CompiledModel
+from mainspring.serving.current_rows import CurrentRows
 from mainspring.serving.decision_rows import DecisionRows
+from mainspring.serving.router import LoadedArm, Router
 
-__all__ = ["Prediction", "Predictor"]
+__all__ = ["Asked", "Predicted", "Predictor", "answer_of"]
 
 
-class Prediction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is answered for one decision. Exactly one of `probability`, `value` and `classes` is there, by the task."""
+class Asked(NamedTuple):
+    """One decision that is asked for: the row of the decision's table, or only its key."""
 
-    prediction_id: str
-    decided_at: str  # ISO 8601: features are as of then
-    model: str
-    arm: str
-    probability: float | None = None
-    value: float | None = None
-    classes: dict[str, float] | None = None
-    decision: bool | str | float | None = None
-    features: dict[str, Any] | None = None
-    contributions: Any = None
+    given: Any
+    by_key: bool = False
+    explain: bool = False
+
+
+class Predicted(NamedTuple):
+    """An answer, with the decision's row (instants in microseconds, `_at` is the decision's time) and its features."""
+
+    prediction: Prediction
+    row: dict[str, Any]
+    features: dict[str, Any]
 
 
 class Predictor:
-    """Answers decisions of one system with one model, from the state that facts have been put into.
+    """Answers decisions of one system from the state that facts have been put into.
 
     A decision is made at the time that its row tells, but never later than now: asked for early, features are as of now;
     asked for late, they are as of the time at which it was due, as they would have been. On a schedule it is made at the
-    last tick. Not for several threads at once.
+    last tick. `router` may be exchanged at any time between two calls. Not for several threads at once.
     """
 
-    def __init__(self, system: System, state: OnlineState, model: CompiledModel, version: str) -> None:
-        self.system, self.state, self.model, self.version = system, state, model, version
+    def __init__(self, system: System, state: OnlineState, router: Router) -> None:
+        self.system, self.state, self.router = system, state, router
         self.rows = DecisionRows(system.decision.table)
-        self._at = self._decision_time()
+        self._due = _decision_time(system.decision)
+        self.current = CurrentRows(system.decision, self._due)
         self._holds = row_function(system.decision.where, {}) if system.decision.where is not None else None
 
-    def predict(
-        self, values: Mapping[str, Any], now: int, prediction_id: str, *, explain: bool = False
-    ) -> tuple[Prediction, dict[str, Any], dict[str, Any]]:
-        """Answer one decision; return the answer, the decision's row with `_at`, and its features.
+    def predict(self, asked: Asked, now: int, prediction_id: str) -> Predicted:
+        """Answer one decision.
 
-        Raises ServingError (SERVE_ROW), DataError (DATA_FORGOTTEN), BundleError (BUNDLE_INPUT).
+        Raises ServingError (SERVE_ROW, SERVE_UNKNOWN), DataError (DATA_FORGOTTEN), BundleError (BUNDLE_INPUT).
         """
-        row = self.rows.read(values, now)
+        row = self._known_row(asked.given, now) if asked.by_key else self.rows.read(asked.given, now)
         row["_at"] = now
-        due = self._at(row, now)
+        due = self._due(row, now)
         if due is None:
             raise ServingError(
                 "SERVE_ROW",
@@ -64,7 +64,7 @@ class Predictor:
                 exists=f"It is made at {self.system.decision.time!r}.",
                 fix="Send the columns that tell it.",
             )
-        row["_at"] = at = min(due, now)
+        row["_at"] = min(due, now)
         if self._holds is not None and self._holds(row, ()) is not True:
             raise ServingError(
                 "SERVE_ROW",
@@ -73,28 +73,61 @@ class Predictor:
                 fix="Ask for rows for which that is true.",
             )
         features = self.state.answer(row)
-        answer = self.model.predict_one(features)
-        prediction = Prediction(
-            prediction_id=prediction_id,
-            decided_at=format_instant(at),
-            model=self.version,
-            arm="champion",
-            **self._told(answer),
-            decision=self.model.decide_one(answer),
-            features=features if explain else None,
-            contributions=self.model.contributions_one(features) if explain else None,
-        )
-        return prediction, row, features
+        arm = self.router.pick(row)
+        prediction = answer_of(arm, features, row["_at"], prediction_id, explain=asked.explain)
+        return Predicted(prediction, row, features)
 
-    def _told(self, answer: float | tuple[float, ...]) -> dict[str, Any]:
-        if isinstance(answer, tuple):
-            return {"classes": dict(zip(self.model.model.classes, answer, strict=True))}
-        return {"probability" if self.model.model.task == "binary" else "value": answer}
+    @property
+    def task(self) -> str:
+        """What kind of label is predicted: "binary", "regression" or "multiclass"."""
+        return self.router.champion.model.model.task
 
-    def _decision_time(self) -> Callable[[Mapping[str, Any], int], int | None]:
-        decision = self.system.decision
-        if decision.every is None:
-            time = row_function(decision.time, {})
-            return lambda row, now: time(row, ())
-        every, offset = parse_span(decision.every), parse_span(decision.offset)
-        return lambda row, now: (now - offset) // every * every + offset
+    def due(self, row: Mapping[str, Any], now: int) -> int | None:
+        """Return when the decision of a row is made; on a schedule the last tick before `now`."""
+        return self._due(row, now)
+
+    def _known_row(self, given: Any, now: int) -> dict[str, Any]:
+        key = self.rows.key(given)
+        row = self.current.find(key, now)
+        if row is None:
+            raise ServingError(
+                "SERVE_UNKNOWN",
+                f"No row of {self.rows.table.__name__} with the key {', '.join(map(str, key))} was known in time.",
+                exists="Rows whose decision is over, and those that were not pushed, are not known.",
+                fix="Push the row first (POST /v1/facts/{table}), or ask with the whole row.",
+            )
+        return row
+
+
+def answer_of(
+    arm: LoadedArm, features: Mapping[str, Any], at: int, prediction_id: str, *, explain: bool = False
+) -> Prediction:
+    """Return what an arm answers to features as of an instant (microseconds).
+
+    Raises BundleError (BUNDLE_INPUT).
+    """
+    model = arm.model
+    answer = model.predict_one(features)
+    told: dict[str, Any] = {}
+    if isinstance(answer, tuple):
+        told["classes"] = dict(zip(model.model.classes, answer, strict=True))
+    else:
+        told["probability" if model.model.task == "binary" else "value"] = answer
+    return Prediction(
+        prediction_id=prediction_id,
+        decided_at=format_instant(at),
+        model=arm.arm.model,
+        arm=arm.arm.name,
+        decision=model.decide_one(answer),
+        features=dict(features) if explain else None,
+        contributions=model.contributions_one(features) if explain else None,
+        **told,
+    )
+
+
+def _decision_time(decision: Decision) -> Callable[[Mapping[str, Any], int], int | None]:
+    if decision.every is None:
+        time = row_function(decision.time, {})
+        return lambda row, now: time(row, ())
+    every, offset = parse_span(decision.every), parse_span(decision.offset)
+    return lambda row, now: (now - offset) // every * every + offset

@@ -5,62 +5,56 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any
 
 import msgspec
 
-from mainspring.clock import Clock
+from mainspring.answers import Failure, Kept, Outcome, Prediction
+from mainspring.clock import Clock, format_instant
 from mainspring.errors import BundleError, DataError, MainspringError, ServingError, StreamError, WorkspaceError
 from mainspring.serving.facts_clock import FactsClock
+from mainspring.serving.feedback import read_labels
 from mainspring.serving.given_rows import read_rows
 from mainspring.serving.intake import Intake, Taken
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
-from mainspring.serving.predictor import Prediction, Predictor
+from mainspring.serving.predictor import Asked, Predicted, Predictor
+from mainspring.serving.records import (
+    DECISIONS,
+    FACTS,
+    OUTCOMES,
+    PREDICTIONS,
+    Answered,
+    DecisionAsked,
+    FactsSent,
+    OutcomesTold,
+    PredictionMade,
+    read_decision,
+    read_facts,
+    write,
+)
+from mainspring.serving.remembered import Remembered
 from mainspring.stream import Message, Record
 
-__all__ = ["FACTS", "PREDICTIONS", "FactsSent", "PredictionMade", "Service"]
+__all__ = ["Service", "failure_of"]
 
-FACTS, PREDICTIONS = "facts", "predictions"
-"""The topics of the log."""
 _RETRY_SECONDS = 2
-_ANSWERS_REMEMBERED = 10_000
 _FORGET_AFTER = 50_000
-
-
-class FactsSent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A request with facts, as the log keeps it: all rows as they were sent, sound or not."""
-
-    table: str
-    arrived_at: int
-    content_type: str
-    body: bytes
-
-
-class PredictionMade(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction, as the log keeps it: what was answered, and all it was made from."""
-
-    prediction: Prediction
-    answered_at: int
-    row: dict[str, Any]
-    features: dict[str, Any]
-
-
-_encode_facts = msgspec.msgpack.Encoder().encode
-_decode_facts = msgspec.msgpack.Decoder(FactsSent).decode
-_encode_prediction = msgspec.msgpack.Encoder().encode
+_MOST_PENDING = 100_000
+_ROWS_A_TURN = 50  # of a long request: then others have a turn
+_REFUSALS = (ServingError, DataError, BundleError)
 
 
 class Service:
     """One system being served, for the coroutines of one event loop.
 
-    Guarantees: what `push` and `predict` return is durable; facts are in the state in the order in which the log has them;
-    `replay` of the log's facts, from the history that the service began with, finds the same state again. A decision knows
-    exactly the facts that arrived by its time: one that is still on its way to the disk is not known, and a decision made
-    meanwhile is as of the instant before it arrived; a fact that comes after a decision has a later arrival, if only by a
-    microsecond. So batch, which reads the lake afterwards, finds the same features.
+    Guarantees: what `push`, `predict`, `ask_later` and `tell` return is durable; facts are in the state in the order in
+    which the log has them; `replay` of the log's facts, from the history that the service began with, finds the same state
+    again. A decision knows exactly the facts that arrived by its time: one that is still on its way to the disk is not
+    known, and a decision made meanwhile is as of the instant before it arrived; a fact that comes after a decision has a
+    later arrival, if only by a microsecond. So batch, which reads the lake afterwards, finds the same features.
     """
 
     def __init__(
@@ -68,11 +62,18 @@ class Service:
     ) -> None:
         self.predictor, self.intake, self.journal, self.clock = predictor, intake, journal, clock
         self.limits = limits or Limits()
+        self.remembered = Remembered()
+        self.missing: Counter[str] = Counter()  # by feature: how often it was missing in a prediction
+        self.fresh: dict[str, int] = {}  # by table: from when its newest fact is visible
+        self.lags: Counter[str] = Counter()  # by table: how long accepted facts took to come in all, in microseconds
+        self.asked_to_answer = asyncio.Event()  # there is something on the topic of decisions
         self._ids, self._numbers = secrets.token_hex(8) + "-", count(1)
         self._learned = 0  # facts accepted since the state last forgot
         self._decided = 0  # the latest instant as of which a decision was answered
+        self._told = 0  # when somebody last said what came true
         self._on_their_way: list[int] = []  # when facts arrived that are not durable yet
-        self._answered: dict[str, Prediction] = {}
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
 
     async def push(self, table: str, body: bytes, content_type: str, event_id: str | None = None) -> Taken:
         """Keep the facts of a request and put those that are sound and new into the state.
@@ -92,103 +93,265 @@ class Service:
         sent = FactsSent(table=table, arrived_at=arrived_at, content_type=content_type, body=body)
         # A name means the same request only with the same content: else the log would keep the first and forget the other.
         name = secrets.token_hex(12) if event_id is None else _digest(event_id, table, content_type, body)
-        message = Message(topic=FACTS, value=_encode_facts(sent), id=name)
         self._on_their_way.append(arrived_at)
         try:
-            await self._keep([message])
+            await self._keep([Message(topic=FACTS, value=write(sent), id=name)])
         finally:
             self._on_their_way.remove(arrived_at)
         return self._learn(self.intake.take(table, rows, arrived_at), arrived_at)
 
-    async def predict(
-        self, values: Mapping[str, Any], *, explain: bool = False, event_id: str | None = None
-    ) -> Prediction:
-        """Answer one decision, once the answer is in the journal.
+    def replay(self, record: Record) -> None:
+        """Put the facts of a record of the log into the state, as `push` did when they arrived."""
+        sent = read_facts(record.value)
+        rows = self.intake.read(sent.table, read_rows(sent.body, sent.content_type, self.limits))
+        self._learn(self.intake.take(sent.table, rows, sent.arrived_at), sent.arrived_at)
 
-        `event_id` names the request: asked again for the same row under the same name, the same is answered, for the last ten
-        thousand named requests since the server began.
-
-        Raises ServingError (SERVE_ROW, SERVE_UNAVAILABLE), DataError (DATA_FORGOTTEN), BundleError (BUNDLE_INPUT).
-        """
-        (answer,) = await self.predict_many([values], explain=explain, event_id=event_id)
-        if isinstance(answer, MainspringError):
-            raise answer
-        return answer
-
-    async def predict_many(
-        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False, event_id: str | None = None
-    ) -> list[Prediction | MainspringError]:
-        """Answer many decisions, or say why not, row by row; their answers are in the journal all or none.
-
-        Raises ServingError (SERVE_UNAVAILABLE).
-        """
-        answers: list[Prediction | MainspringError] = []
-        messages: list[Message] = []
-        named: dict[str, Prediction] = {}
-        for values in rows:
-            name = None if event_id is None else _digest(event_id, *map(str, sorted(values.items())), str(explain))
-            if name is not None and name in self._answered:
-                answers.append(self._answered[name])
-                continue
-            now = self.settled()
-            prediction_id = name or f"{self._ids}{next(self._numbers):x}"
-            try:
-                prediction, row, features = self.predictor.predict(values, now, prediction_id, explain=explain)
-            except (ServingError, DataError, BundleError) as error:
-                answers.append(error)
-                await asyncio.sleep(0)  # a row that is refused has taken long: others have a turn
-                continue
-            self._decided = max(self._decided, row["_at"])
-            made = PredictionMade(prediction=prediction, answered_at=now, row=row, features=features)
-            messages.append(Message(topic=PREDICTIONS, value=_encode_prediction(made), id=prediction_id))
-            answers.append(prediction)
-            if name is not None:
-                named[name] = prediction
-        await self._keep(messages)
-        self._answered.update(named)
-        while len(self._answered) > _ANSWERS_REMEMBERED:
-            del self._answered[next(iter(self._answered))]
-        return answers
+    def freshen(self, newest: Mapping[str, int]) -> None:
+        """Learn from when the newest facts of tables are visible (microseconds)."""
+        self.fresh = {name: max(at, self.fresh.get(name, 0)) for name, at in {**self.fresh, **newest}.items()}
 
     def settled(self) -> int:
         """Return the instant up to which everything that has arrived is in the state: now, or before what is on its way."""
         return min([self.clock.now(), *(arrived_at - 1 for arrived_at in self._on_their_way)])
 
+    @property
+    def follows_facts(self) -> bool:
+        """Whether time is what the facts say."""
+        return isinstance(self.clock, FactsClock)
+
+    async def begin_again(self, predictor: Predictor, intake: Intake, now: int, newest: Mapping[str, int]) -> None:
+        """Go on from another instant, with a state and an intake of then; what is on its way ends in its own time."""
+        while self._on_their_way:
+            await asyncio.sleep(0.001)
+        predictor.router = self.predictor.router
+        self.predictor, self.intake, self.clock = predictor, intake, FactsClock(now)
+        self._decided = self._told = self._learned = 0
+        self.fresh = dict(newest)
+
     def begin_after(self, decided: int) -> None:
         """Learn that decisions up to an instant were answered before this service began: new facts arrive later."""
         self._decided = max(self._decided, decided)
 
-    def replay(self, record: Record) -> None:
-        """Put the facts of a record of the log into the state, as `push` did when they arrived."""
-        sent = _decode_facts(record.value)
-        rows = self.intake.read(sent.table, read_rows(sent.body, sent.content_type, self.limits))
-        self._learn(self.intake.take(sent.table, rows, sent.arrived_at), sent.arrived_at)
+    # -- decisions -----------------------------------------------------------------------------------------------------
+
+    async def predict(self, asked: Asked, *, event_id: str | None = None) -> Prediction:
+        """Answer one decision, once the answer is in the journal.
+
+        `event_id` names the request: asked again for the same under the same name, the same is answered, for the last fifty
+        thousand predictions since the server began.
+
+        Raises ServingError (SERVE_ROW, SERVE_UNKNOWN, SERVE_UNAVAILABLE), DataError (DATA_FORGOTTEN), BundleError
+        (BUNDLE_INPUT).
+        """
+        name = None if event_id is None else _name_of(event_id, asked)
+        if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
+            return before
+        predicted, message = self._answer(asked, name or self._new_id())
+        await self._keep([message])
+        return self._answered(predicted)
+
+    async def predict_many(
+        self, many: Sequence[Asked], *, event_id: str | None = None
+    ) -> list[Prediction | MainspringError]:
+        """Answer many decisions, or say why not, one by one; their answers are in the journal all or none.
+
+        Raises ServingError (SERVE_UNAVAILABLE).
+        """
+        answers: list[Prediction | Predicted | MainspringError] = []
+        messages: list[Message] = []
+        for place, asked in enumerate(many):
+            name = None if event_id is None else _name_of(event_id, asked)
+            if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
+                answers.append(before)
+                continue
+            try:
+                predicted, message = self._answer(asked, name or self._new_id())
+                answers.append(predicted)
+                messages.append(message)
+            except _REFUSALS as error:
+                answers.append(error)
+                await asyncio.sleep(0)  # a row that is refused has taken long
+            if place % _ROWS_A_TURN == _ROWS_A_TURN - 1:
+                await asyncio.sleep(0)
+        await self._keep(messages)
+        return [self._answered(each) if isinstance(each, Predicted) else each for each in answers]
+
+    async def ask_later(self, asked: DecisionAsked, *, event_id: str | None = None) -> str:
+        """Accept a decision that is answered as soon as there is time; return the id of its prediction.
+
+        The question is durable: it is answered after a restart as well.
+
+        Raises ServingError (SERVE_UNAVAILABLE).
+        """
+        value = write(asked)
+        name = self._new_id() if event_id is None else _digest(event_id, value)
+        if self.remembered.n_pending >= _MOST_PENDING:
+            raise _unavailable(f"{_MOST_PENDING:,} decisions wait for their answers already")
+        if self.remembered.asked(name):
+            try:
+                await self._keep([Message(topic=DECISIONS, value=value, id=name)])
+            except BaseException:
+                self.remembered.withdrawn(name)
+                raise
+            self.asked_to_answer.set()
+        return name
+
+    async def answer_asked(self, records: Sequence[Record]) -> list[Answered]:
+        """Answer decisions that were asked for on a topic, in their order, once the answers are in the journal.
+
+        A prediction has the id of the record that asked for it: one that comes again gets the same answer, as far as that
+        is remembered, and the journal keeps the first in any case.
+
+        Raises ServingError (SERVE_UNAVAILABLE); then nothing was answered.
+        """
+        messages: list[Message] = []
+        answers: list[tuple[str, Prediction | Predicted | Failure]] = []
+        for place, record in enumerate(records):
+            before = self.remembered.answer(record.id)
+            if before is not None:
+                answers.append((record.id, before))
+                continue
+            try:
+                asked = read_decision(record.value)
+                by_key = asked.row is None
+                given = asked.key if by_key else asked.row
+                predicted, message = self._answer(Asked(given, by_key, asked.explain), record.id)
+                messages.append(message)
+                answers.append((record.id, predicted))
+            except (msgspec.MsgspecError, UnicodeDecodeError, *_REFUSALS) as error:
+                failure = failure_of(error) if isinstance(error, MainspringError) else _unreadable(error)
+                answers.append((record.id, failure))
+            if place % _ROWS_A_TURN == _ROWS_A_TURN - 1:
+                await asyncio.sleep(0)
+        await self._keep(messages)
+        told = []
+        for name, answer in answers:
+            final = self._answered(answer) if isinstance(answer, Predicted) else answer
+            self.remembered.answered(name, final)
+            told.append(
+                Answered(id=name, error=final) if isinstance(final, Failure) else Answered(id=name, prediction=final)
+            )
+        return told
+
+    # -- outcomes ------------------------------------------------------------------------------------------------------
+
+    async def tell(self, body: bytes, event_id: str | None = None) -> Kept:
+        """Keep what somebody says came true of predictions: [{"prediction_id", "label"}, …].
+
+        It is known from now on, and counts instead of what the facts said before. Ids are not looked up: a label for a
+        prediction that there never was is kept and joins nothing.
+
+        Raises ServingError (SERVE_BODY, SERVE_UNAVAILABLE).
+        """
+        task = self.predictor.task
+        given, labels, rejections = read_labels(body, task, self.limits)
+        if labels:
+            # Never twice the same instant: what is said later is what counts.
+            arrived_at = self._told = max(self.clock.now(), self._decided, self._told) + 1
+            name = secrets.token_hex(12) if event_id is None else _digest(event_id, body)
+            value = write(OutcomesTold(arrived_at=arrived_at, labels=labels))
+            await self._keep([Message(topic=OUTCOMES, value=value, id=name)])
+            known_at = format_instant(arrived_at)
+            for prediction_id, label in labels.items():
+                said = bool(label) if task == "binary" else label
+                self.remembered.told(prediction_id, Outcome(label=said, known_at=known_at, source="feedback"))
+        rejected = len(rejections)
+        return Kept(
+            table=OUTCOMES,
+            given=given,
+            accepted=len(labels),
+            already_there=given - rejected - len(labels),
+            rejected=rejected,
+            rejections=tuple(rejections[:100]),
+        )
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _answer(self, asked: Asked, prediction_id: str) -> tuple[Predicted, Message]:
+        """Answer one decision now; what is to be journalled comes with it."""
+        now = self.settled()
+        predicted = self.predictor.predict(asked, now, prediction_id)
+        self._decided = max(self._decided, predicted.row["_at"])
+        prediction = predicted.prediction
+        if asked.explain:  # the journal has the features in any case, and contributions follow from them
+            prediction = msgspec.structs.replace(prediction, features=None, contributions=None)
+        made = PredictionMade(
+            prediction=prediction,
+            answered_at=now,
+            row=predicted.row,
+            features=predicted.features,
+            shadows=self.predictor.router.shadows,
+        )
+        return predicted, Message(topic=PREDICTIONS, value=write(made), id=prediction_id)
+
+    def _answered(self, predicted: Predicted) -> Prediction:
+        """Remember an answer that is durable."""
+        prediction = predicted.prediction
+        self.remembered.answered(prediction.prediction_id, prediction)
+        self.missing.update([name for name, value in predicted.features.items() if value is None])
+        return prediction
+
+    def _new_id(self) -> str:
+        return f"{self._ids}{next(self._numbers):x}"
 
     def _learn(self, taken: Taken, arrived_at: int) -> Taken:
-        state = self.predictor.state
+        predictor = self.predictor
+        state = predictor.state
         if taken.accepted and taken.table in state.tables:
             state.add(taken.table, taken.facts)
+        if taken.accepted and taken.table == predictor.rows.table.__schema__.name:
+            predictor.current.add(taken.facts, state.watermark)
+        newest = self.intake.newest(taken, arrived_at)
+        if newest is not None:
+            self.freshen({taken.table: newest.visible})
+            self.lags[taken.table] += newest.lag
         if isinstance(self.clock, FactsClock):
-            self.clock.saw(max(arrived_at, self.intake.newest(taken) or arrived_at))
+            self.clock.saw(max(arrived_at, newest.known_at if newest is not None else arrived_at))
         state.advance(
             min(self.settled(), self.clock.now() - 1)
         )  # the next fact on its way may make it that much earlier
         self._learned += taken.accepted
         if self._learned > _FORGET_AFTER and self._learned > state.size().n_facts:
             state.forget()  # also keys that nothing is known of any more; seldom, for it copies what stays
+            predictor.current.forget(state.watermark)
             self._learned = 0
         return taken
 
     async def _keep(self, messages: Sequence[Message]) -> None:
         """Wait until messages are durable; written in one turn of the loop, they are kept all or none."""
         try:
-            await asyncio.gather(*[self.journal.write(message) for message in messages])
+            if len(messages) == 1:
+                await self.journal.write(messages[0])
+            else:
+                await asyncio.gather(*[self.journal.write(message) for message in messages])
         except (WorkspaceError, StreamError) as error:
-            raise ServingError(
-                "SERVE_UNAVAILABLE",
-                f"It could not be kept: {error.problem}",
-                fix=f"Send it again in {_RETRY_SECONDS} seconds; nothing of it was kept.",
-            ) from error
+            raise _unavailable(error.problem) from error
+
+
+def failure_of(error: MainspringError) -> Failure:
+    """Return an error as it is told to clients."""
+    return Failure(code=error.code, message=error.problem, exists=error.exists, fix=error.fix)
+
+
+def _unreadable(error: Exception) -> Failure:
+    return Failure(
+        code="SERVE_BODY",
+        message=f"The decision cannot be read: {error}.",
+        fix='Send {"row": {…}} or {"key": {…}} as JSON.',
+    )
+
+
+def _unavailable(why: str) -> ServingError:
+    return ServingError(
+        "SERVE_UNAVAILABLE",
+        f"It could not be kept: {why}",
+        fix=f"Send it again in {_RETRY_SECONDS} seconds; nothing of it was kept.",
+    )
+
+
+def _name_of(event_id: str, asked: Asked) -> str:
+    given = sorted(asked.given.items()) if isinstance(asked.given, dict) else asked.given
+    return _digest(event_id, repr(given), str(asked.by_key), str(asked.explain))
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -24,7 +24,17 @@ from mainspring.lake import Lake
 from mainspring.lake.parsing import DTYPES
 from mainspring.serving.given_rows import read_rows
 from mainspring.serving.limits import Limits
-from mainspring.serving.service import FACTS, PREDICTIONS, FactsSent, PredictionMade
+from mainspring.serving.records import (
+    FACTS,
+    OUTCOMES,
+    PREDICTIONS,
+    FactsSent,
+    PredictionMade,
+    read_facts,
+    read_outcomes,
+    read_prediction,
+)
+from mainspring.serving.shadows import Shadows
 from mainspring.storage import storage_errors, write_atomically
 from mainspring.stream import Broker, Record
 
@@ -55,37 +65,44 @@ OUTCOMES_TABLE = make_table(
         "prediction_id": Key(),
         "label": Float(optional=True, description="0 or 1, or the number"),
         "label_class": Text(optional=True),
+        "source": Category(optional=True, description="facts: the label as declared; feedback: what somebody said"),
         "known_at": KnownAt(),
     },
-    description="What came true of a prediction, once that was known.",
+    description="What came true of a prediction, once that was known; of several outcomes the newest counts.",
 )
 _PAGE = 2000
 _log = logging.getLogger("mainspring.serving")
-_decode_facts = msgspec.msgpack.Decoder(FactsSent).decode
-_decode_prediction = msgspec.msgpack.Decoder(PredictionMade).decode
 
 
 @dataclass(frozen=True)
 class Drained:
-    """What one turn of the sink brought into the lake: requests with facts, predictions, outcomes."""
+    """What one turn of the sink brought into the lake: requests with facts, predictions, labels, requests with feedback."""
 
     facts: int
     predictions: int
     outcomes: int
+    feedback: int
 
 
 class Sink:
     """Moves what a service has logged into the lake. For one thread; the workspace's writer lock is its caller's to hold."""
 
     def __init__(
-        self, system: System, lake: Lake, broker: Broker, limits: Limits | None = None, set_aside: Path | None = None
+        self,
+        system: System,
+        lake: Lake,
+        broker: Broker,
+        limits: Limits | None = None,
+        set_aside: Path | None = None,
+        shadows: Shadows | None = None,
     ) -> None:
         """`set_aside` is the folder for requests that the lake cannot take; without it such a request stops the sink."""
-        self._system, self._lake, self._set_aside = system, lake, set_aside
+        self._system, self._lake, self._set_aside, self._shadows = system, lake, set_aside, shadows
         self._limits = limits or Limits()
         self._tables = {table.__schema__.name: table for table in system.tables}
         self._facts = broker.consumer(FACTS, LAKE_GROUP)
         self._predictions = broker.consumer(PREDICTIONS, LAKE_GROUP)
+        self._outcomes = broker.consumer(OUTCOMES, LAKE_GROUP)
         self._pending: pl.DataFrame | None = None
 
     def drain(self, now: int) -> Drained:
@@ -95,12 +112,14 @@ class Sink:
         """
         facts = self._drain(self._facts, self._ingest_facts)
         predictions = self._drain(self._predictions, self._ingest_predictions)
-        return Drained(facts, predictions, self._join_outcomes(now))
+        feedback = self._drain(self._outcomes, self._ingest_feedback)
+        return Drained(facts, predictions, self._join_outcomes(now), feedback)
 
     def close(self) -> None:
         """Let go of the log."""
         self._facts.close()
         self._predictions.close()
+        self._outcomes.close()
 
     @staticmethod
     def _drain(consumer: Any, ingest: Callable[[list[Record]], None]) -> int:
@@ -119,7 +138,7 @@ class Sink:
 
     def _ingest_facts(self, records: list[Record]) -> None:
         try:
-            self._ingest_sent([_decode_facts(record.value) for record in records])
+            self._ingest_sent([read_facts(record.value) for record in records])
         except WorkspaceError:
             raise
         except Exception:  # of whatever kind: one request must not keep all that come after it out of the lake
@@ -129,7 +148,7 @@ class Sink:
     def _ingest_alone(self, record: Record) -> None:
         """Bring in one request; where the lake cannot take it, set it aside as it was sent, and go on."""
         try:
-            self._ingest_sent([_decode_facts(record.value)])
+            self._ingest_sent([read_facts(record.value)])
         except WorkspaceError:
             raise
         except Exception:
@@ -151,9 +170,31 @@ class Sink:
     # -- predictions ---------------------------------------------------------------------------------------------------
 
     def _ingest_predictions(self, records: list[Record]) -> None:
-        made = [_decode_prediction(record.value) for record in records]
+        made = [read_prediction(record.value) for record in records]
+        if self._shadows is not None:
+            made += self._shadows.predictions(made)
         self._lake.ingest(PREDICTIONS_TABLE, pl.DataFrame([_stored(each) for each in made], infer_schema_length=None))
         self._pending = None  # they are read again: also those that a killed sink had brought in
+
+    def _ingest_feedback(self, records: list[Record]) -> None:
+        told = [
+            (prediction_id, label, each.arrived_at)
+            for each in (read_outcomes(record.value) for record in records)
+            for prediction_id, label in each.labels.items()
+        ]
+        self._lake.ingest(
+            OUTCOMES_TABLE,
+            pl.DataFrame(
+                {
+                    "prediction_id": [name for name, _, _ in told],
+                    "label": [None if isinstance(label, str) else label for _, label, _ in told],
+                    "label_class": [label if isinstance(label, str) else None for _, label, _ in told],
+                    "source": ["feedback"] * len(told),
+                    "known_at": pl.Series([arrived_at for _, _, arrived_at in told]).cast(INSTANT),
+                },
+                schema_overrides={"label": pl.Float64, "label_class": pl.String},
+            ),
+        )
 
     def _join_outcomes(self, now: int) -> int:
         """Store the labels that have matured; return how many."""
@@ -175,6 +216,7 @@ class Sink:
                     "prediction_id",
                     label=pl.lit(None, pl.Float64) if named else pl.col("label"),
                     label_class=pl.col("label") if named else pl.lit(None, pl.String),
+                    source=pl.lit("facts"),
                     known_at="label_known_at",
                 ),
             )
@@ -189,7 +231,8 @@ class Sink:
     def _unjoined(self) -> pl.DataFrame:
         """The predictions in the lake that have no outcome, as decisions."""
         made = self._lake.read(PREDICTIONS_TABLE, columns=["prediction_id", "decided_at", "row"])
-        done = self._lake.read(OUTCOMES_TABLE, columns=["prediction_id"])
+        done = self._lake.read(OUTCOMES_TABLE, columns=["prediction_id", "source"])
+        done = done.filter(pl.col("source").fill_null("facts") == "facts")
         left = made.join(done, on="prediction_id", how="anti", maintain_order="left")
         return predicted_decisions(self._system, left)
 
@@ -207,7 +250,7 @@ def predicted_decisions(system: System, predictions: pl.DataFrame) -> pl.DataFra
 
 def decided_at(record: Record) -> int:
     """The instant as of which the prediction of a record was decided."""
-    return int(_decode_prediction(record.value).row["_at"])
+    return int(read_prediction(record.value).row["_at"])
 
 
 def _stored(made: PredictionMade) -> dict[str, Any]:

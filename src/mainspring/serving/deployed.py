@@ -1,0 +1,133 @@
+"""What is deployed: the arms that the ledger names, each with its bundle loaded; without any, the newest model answers all."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from mainspring.answers import Arm, Arms
+from mainspring.clock import Clock, format_instant
+from mainspring.declare import System
+from mainspring.errors import ServingError
+from mainspring.ledger import Deployment
+from mainspring.model import CompiledModel, compile_model
+from mainspring.model.bundle import Bundle, load_bundle
+from mainspring.serving.router import LoadedArm, Router
+from mainspring.workspace import Workspace
+
+__all__ = ["Deployed", "load_model", "newest_model"]
+
+_SHOWN = 5
+
+
+class Deployed:
+    """The arms of a system as the ledger has them, ready to answer.
+
+    `refresh` reads the ledger, and loads what is new; it may be called in a thread of its own while `router` answers. A
+    model is loaded once; one that no arm names any more is let go.
+    """
+
+    def __init__(self, system: System, workspace: Workspace) -> None:
+        self._system, self._workspace = system, workspace
+        self._models: dict[str, CompiledModel] = {}
+        self._deployment: Deployment | None = None
+        self.router = self._load([Arm(name="champion", role="champion", model="", share=1.0)])
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Load what the ledger says is deployed; say whether that has changed.
+
+        Raises ServingError (SERVE_MODEL), BundleError, WorkspaceError; then what was deployed before stays.
+        """
+        found = self._workspace.ledger.deployments.current(self._system.name)
+        if found is None or (self._deployment is not None and found.number == self._deployment.number):
+            return False
+        self.router = self._load(found.arms)
+        self._deployment = found
+        return True
+
+    def deploy(self, arms: Sequence[Arm], *, clock: Clock, by: str = "", reason: str = "") -> Arms:
+        """Load arms, write down that they are deployed, and answer with them from now on.
+
+        Raises ServingError (SERVE_MODEL), LedgerError (LEDGER_ARMS), BundleError, WorkspaceError; then nothing changed.
+        """
+        router = self._load(arms)
+        deployments = self._workspace.ledger.deployments
+        self._deployment = deployments.deploy(self._system.name, router.arms, at=clock.now(), by=by, reason=reason)
+        self.router = router
+        return self.told()
+
+    def told(self) -> Arms:
+        """Return the arms that answer now."""
+        deployment = self._deployment
+        if deployment is None:
+            return Arms(arms=self.router.arms)
+        return Arms(
+            arms=self.router.arms, since=format_instant(deployment.at), by=deployment.by, reason=deployment.reason
+        )
+
+    def _load(self, arms: Sequence[Arm]) -> Router:
+        models: dict[str, CompiledModel] = {}
+        loaded = []
+        for arm in arms:
+            name = arm.model or newest_model(self._system, self._workspace)
+            if name not in models:
+                models[name] = self._models.get(name) or compile_model(
+                    load_model(self._system, self._workspace, name).model
+                )
+            loaded.append(LoadedArm(Arm(name=arm.name, role=arm.role, model=name, share=arm.share), models[name]))
+        router = Router(self._system.name, self._system.decision.table.__schema__.keys, loaded)
+        self._models = models
+        return router
+
+
+def newest_model(system: System, workspace: Workspace) -> str:
+    """Return the name of the newest model of a system: that of its bundle's folder.
+
+    Raises ServingError (SERVE_MODEL) when there is none.
+    """
+    names = _models(system, workspace)
+    if not names:
+        raise ServingError(
+            "SERVE_MODEL",
+            f"The workspace {workspace.root} has no model of {system.name}.",
+            fix="Make one: mainspring run FILE",
+        )
+    return next(iter(names))
+
+
+def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
+    """Load the bundle of a model.
+
+    Raises ServingError (SERVE_MODEL) when there is none of that name, or it was built for another declaration;
+    BundleError.
+    """
+    names = _models(system, workspace)
+    if name not in names:
+        likely = difflib.get_close_matches(name, names, _SHOWN, 0.3) or list(names)[:_SHOWN]
+        raise ServingError(
+            "SERVE_MODEL",
+            f"{system.name} has no model {name!r}.",
+            exists=f"There are for example: {', '.join(likely)}." if names else "It has none yet.",
+            fix="Name one of them, or make one: mainspring run FILE",
+        )
+    bundle = load_bundle(workspace.locate(names[name]), threads=1)
+    if bundle.manifest.fingerprint != system.fingerprint:
+        raise ServingError(
+            "SERVE_MODEL",
+            f"The model {name} was built for another declaration than the file holds now.",
+            fix="Run the file again: mainspring run FILE",
+        )
+    return bundle
+
+
+def _models(system: System, workspace: Workspace) -> dict[str, str]:
+    """The bundles of finished runs by the names of their models, newest first."""
+    ledger = workspace.ledger
+    return {
+        workspace.locate(model.bundle).name: model.bundle
+        for run in ledger.runs(system=system.name)
+        if run.status == "finished"
+        for model in ledger.models(run.name)
+        if model.bundle is not None
+    }

@@ -1,0 +1,70 @@
+"""The router: which arm answers a decision. The same key gets the same arm, as long as the shares stay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from mainspring.answers import Arm
+from mainspring.ledger import check_arms
+from mainspring.model.fast import CompiledModel
+
+__all__ = ["LoadedArm", "Router", "only"]
+
+_BITS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedArm:
+    """An arm and the model that answers for it."""
+
+    arm: Arm
+    model: CompiledModel
+
+
+class Router:
+    """Picks an arm for each decision, by the key of its row. Never changed: other shares are another router.
+
+    Guarantees: over many keys each arm gets its share of them; a key keeps its arm across restarts and servers; when one
+    arm's share grows and another's shrinks, keys move from the one to the other only. Every arm has its own stream of
+    numbers, hashed from system, arm and key, and the one with the least -log(u) / share answers (weighted rendezvous
+    hashing: Schindelhauer and Schomaker 2005, "Weighted Distributed Hash Tables").
+    """
+
+    def __init__(self, system: str, keys: Sequence[str], arms: Sequence[LoadedArm]) -> None:
+        """`keys` are the columns that name a decision's row. Raises LedgerError (LEDGER_ARMS)."""
+        by_name = {loaded.arm.name: loaded for loaded in arms}
+        checked = check_arms([loaded.arm for loaded in arms])
+        loaded = [LoadedArm(arm, by_name[arm.name].model) for arm in checked]
+        self.arms = tuple(each.arm for each in loaded)
+        self.champion = loaded[0]
+        self.shadows = {arm.name: arm.model for arm in self.arms if arm.role == "shadow"}
+        self._keys = tuple(keys)
+        self._answering = [
+            (each.arm.share, blake2b(f"{system}\0{each.arm.name}\0".encode(), digest_size=_BITS // 8), each)
+            for each in loaded
+            if each.arm.role != "shadow"
+        ]
+
+    def pick(self, row: Mapping[str, Any]) -> LoadedArm:
+        """Return the arm that answers for a decision's row."""
+        if len(self._answering) == 1:
+            return self.champion
+        key = "\0".join([str(row[name]) for name in self._keys]).encode()
+        best, least = self.champion, math.inf
+        for share, begun, arm in self._answering:
+            digest = begun.copy()
+            digest.update(key)
+            uniform = (int.from_bytes(digest.digest(), "big") + 1) / (2.0**_BITS + 1)
+            waited = -math.log(uniform) / share
+            if waited < least:
+                best, least = arm, waited
+        return best
+
+
+def only(system: str, keys: Sequence[str], model: CompiledModel, version: str) -> Router:
+    """Return the router of a system with one model: it answers everything."""
+    return Router(system, keys, [LoadedArm(Arm(name="champion", role="champion", model=version, share=1.0), model)])

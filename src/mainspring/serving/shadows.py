@@ -1,0 +1,75 @@
+"""Shadows: models that are asked what the arms were asked and never answer. They read the journal, so they slow nobody."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mainspring.answers import Prediction
+from mainspring.errors import MainspringError
+from mainspring.model import Model
+from mainspring.model.plain_values import frame_of
+from mainspring.serving.records import PredictionMade
+
+__all__ = ["Shadows"]
+
+_log = logging.getLogger("mainspring.serving")
+
+
+class Shadows:
+    """Asks shadows in batch, with the features that the answering arm saw."""
+
+    def __init__(self, load: Callable[[str], Model]) -> None:
+        """`load` makes a model by its name, and raises MainspringError where there is none."""
+        self._load = load
+        self._models: dict[str, Model | None] = {}
+
+    def predictions(self, made: Sequence[PredictionMade]) -> Iterator[PredictionMade]:
+        """Yield what the shadows of these predictions would have answered; the id is the answered one's with the arm's name.
+
+        A model that cannot be loaded, or not asked with these features, is told in the log once and left out.
+        """
+        asked: dict[tuple[str, str], list[PredictionMade]] = {}
+        for each in made:
+            for arm, name in each.shadows.items():
+                asked.setdefault((arm, name), []).append(each)
+        for (arm, name), each_made in asked.items():
+            model = self._model(name)
+            if model is None:
+                continue
+            try:
+                answers = model.predict(frame_of([each.features for each in each_made], model.schema))
+            except MainspringError as error:
+                _log.warning("the shadow %s cannot be asked: %s", name, error)
+                self._models[name] = None
+                continue
+            decisions = model.decide(answers).tolist()
+            for each, answer, decision in zip(each_made, answers.tolist(), decisions, strict=True):
+                told: dict[str, Any] = {}
+                if model.task == "multiclass":
+                    told["classes"] = dict(zip(model.classes, answer, strict=True))
+                else:
+                    told["probability" if model.task == "binary" else "value"] = answer
+                yield PredictionMade(
+                    prediction=Prediction(
+                        prediction_id=f"{each.prediction.prediction_id}.{arm}",
+                        decided_at=each.prediction.decided_at,
+                        model=name,
+                        arm=arm,
+                        decision=decision,
+                        **told,
+                    ),
+                    answered_at=each.answered_at,
+                    row=each.row,
+                    features=each.features,
+                )
+
+    def _model(self, name: str) -> Model | None:
+        if name not in self._models:
+            try:
+                self._models[name] = self._load(name)
+            except MainspringError as error:
+                _log.warning("the shadow %s cannot be loaded: %s", name, error)
+                self._models[name] = None
+        return self._models[name]
