@@ -6,7 +6,7 @@ import sys
 import mainspring
 
 HEAVY = {
-    "altair", "duckdb", "joblib", "lightgbm", "mlflow", "msgspec", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow",
+    "altair", "duckdb", "httpx", "joblib", "lightgbm", "mlflow", "msgspec", "numba", "numpy", "optuna", "pandas", "polars", "pyarrow",
     "pyiceberg", "rich", "scipy", "skops", "sklearn", "sqlalchemy", "sqlite3", "starlette", "typer", "vl_convert", "zoneinfo",
     "asyncio", "email", "http", "importlib.metadata", "logging", "multiprocessing", "pathlib", "socket", "ssl", "unittest",
 }  # fmt: skip

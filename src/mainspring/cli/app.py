@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 import mainspring
+from mainspring.cli.arms import arms
 from mainspring.cli.check import check
 from mainspring.cli.compare import compare
 from mainspring.cli.demo import demo
 from mainspring.cli.keys import keys
 from mainspring.cli.new import new
+from mainspring.cli.play import play
 from mainspring.cli.run import run
 from mainspring.cli.runs import runs
 from mainspring.cli.score import score
@@ -49,6 +51,7 @@ def mainspring_command(
     """
 
 
-for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve):
+for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve, play):
     app.command()(command)
+app.add_typer(arms, name="arms")
 app.add_typer(keys, name="keys")

@@ -17,6 +17,7 @@ def verify(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = Fal
 
     All facts of the workspace go through the online state in order of time, one decision at a time; every
     feature of every decision is compared with the one computed for all at once. Exit code 1 if any differs.
+    Told as well is the memory that the state takes in the end, as in a server after so much history.
 
     Example: mainspring verify flights
     """
@@ -34,7 +35,7 @@ def verify(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = Fal
 
         loaded = load_system(find_system_file(file))
         found = verify_system(loaded, Workspace.open(workspace or DEFAULT_FOLDER, create=False), progress)
-        values = found.decisions * found.features
+        values, keys = found.decisions * found.features, sum(found.size.keys.values())
         output.text(
             f"{values:,} values: {found.decisions:,} decisions, {found.features} features",
             f"{values - sum(found.inexact.values()):,} have the same bits online and in batch",
@@ -45,7 +46,9 @@ def verify(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = Fal
             output.text(f"  {name} DIFFERS, first in decision {row:,}")
         output.text(
             f"{found.different:,} differ by more than {TOLERANCE:g}; the largest relative error is "
-            f"{found.max_relative_error:.2g}"
+            f"{found.max_relative_error:.2g}",
+            f"after the last decision the online state held {found.size.bytes / 1e6:,.1f} MB: {keys:,} keys, "
+            f"{found.size.n_facts:,} facts",
         )
         output.document(
             {
@@ -57,6 +60,9 @@ def verify(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = Fal
                 "features": found.features,
                 "different": found.different,
                 "max_relative_error": found.max_relative_error,
+                "state_bytes": found.size.bytes,
+                "state_keys": found.size.keys,
+                "state_facts": found.size.facts,
             }
         )
         if found.different:

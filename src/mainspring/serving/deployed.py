@@ -15,7 +15,7 @@ from mainspring.model.bundle import Bundle, load_bundle
 from mainspring.serving.router import LoadedArm, Router
 from mainspring.workspace import Workspace
 
-__all__ = ["Deployed", "load_model", "newest_model"]
+__all__ = ["Deployed", "load_model", "model_names", "newest_model"]
 
 _SHOWN = 5
 
@@ -86,7 +86,7 @@ def newest_model(system: System, workspace: Workspace) -> str:
 
     Raises ServingError (SERVE_MODEL) when there is none.
     """
-    names = _models(system, workspace)
+    names = model_names(system, workspace)
     if not names:
         raise ServingError(
             "SERVE_MODEL",
@@ -102,7 +102,7 @@ def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
     Raises ServingError (SERVE_MODEL) when there is none of that name, or it was built for another declaration;
     BundleError.
     """
-    names = _models(system, workspace)
+    names = model_names(system, workspace)
     if name not in names:
         likely = difflib.get_close_matches(name, names, _SHOWN, 0.3) or list(names)[:_SHOWN]
         raise ServingError(
@@ -121,8 +121,8 @@ def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
     return bundle
 
 
-def _models(system: System, workspace: Workspace) -> dict[str, str]:
-    """The bundles of finished runs by the names of their models, newest first."""
+def model_names(system: System, workspace: Workspace) -> dict[str, str]:
+    """Return where the bundles of finished runs lie, by the names of their models, newest first."""
     ledger = workspace.ledger
     return {
         workspace.locate(model.bundle).name: model.bundle

@@ -1,0 +1,126 @@
+"""Play: what happened in a span of history happens again, at a running server, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import polars as pl
+
+from mainspring.answers import Prediction
+from mainspring.client import Client
+from mainspring.clock import SECOND
+from mainspring.declare import System, Table
+from mainspring.errors import DataError
+from mainspring.features import find_decisions
+from mainspring.lake import Lake
+
+__all__ = ["Played", "Score", "play", "read_score"]
+
+_SLOT_SECONDS = 0.1  # of real time: how often facts are sent
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Played:
+    """What has been played when history was at `now` (microseconds)."""
+
+    now: int
+    facts: int
+    predictions: int
+    refused: int
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What is played between `begin` and `end`: facts by table and decisions, each in order of time."""
+
+    begin: int
+    end: int
+    facts: tuple[tuple[int, str, dict[str, Any]], ...]  # from when it is visible, its table, the row
+    decisions: tuple[tuple[int, dict[str, Any]], ...]
+
+
+def read_score(system: System, lake: Lake, begin: int, end: int) -> Score:
+    """Read what became visible, and what was to be decided, after `begin` and not after `end` (microseconds).
+
+    Raises DataError (DATA_NO_DECISIONS) when there is nothing, WorkspaceError.
+    """
+    facts: list[tuple[int, str, dict[str, Any]]] = []
+    decisions: list[tuple[int, dict[str, Any]]] = []
+    for table in system.tables:
+        known = lake.read(table, known_before=end + 1)
+        visible = pl.col("_visible_at").to_physical()
+        for at, row in zip(*_timed(table, known.filter(visible > begin), "_visible_at"), strict=True):
+            facts.append((at, table.__schema__.name, row))
+        if table is system.decision.table:
+            found = find_decisions(system.decision, known, start=begin, until=end).frame
+            due = found.filter(pl.col("_at").to_physical() > begin)
+            decisions = list(zip(*_timed(table, due, "_at"), strict=True))
+    if not facts:
+        raise DataError(
+            "DATA_NO_DECISIONS",
+            "There are no facts in this span to be played.",
+            fix="Choose another span with --from and --days.",
+        )
+    facts.sort(key=lambda fact: fact[0])  # stable: ties stay in the order of the lake
+    return Score(begin, end, tuple(facts), tuple(decisions))
+
+
+def play(
+    score: Score,
+    client: Client,
+    *,
+    speed: float,
+    wait_until: Callable[[float], None],
+    tell: Callable[[Played], None] = lambda moment: None,
+) -> Played:
+    """Rewind the server to where the score begins and send it what comes, `speed` seconds of history in a second.
+
+    Facts go in the order in which they became visible, and a decision is asked for when history has passed its time: so
+    features are what they were. `wait_until` waits until so many seconds after the beginning; `tell` is told each slot.
+
+    Raises ClientError.
+    """
+    client.rewind(_instant(score.begin))
+    step = max(1, round(speed * _SLOT_SECONDS * SECOND))
+    fact, decision, predictions, refused = 0, 0, 0, 0
+    slot, now = 0, score.begin
+    while now < score.end:
+        slot += 1
+        now = min(score.end, score.begin + slot * step)
+        first = fact
+        while fact < len(score.facts) and score.facts[fact][0] <= now:
+            fact += 1
+        for table, rows in _runs(score.facts[first:fact]):
+            client.push(table, rows)
+        passed = score.facts[fact - 1][0] if fact else score.begin
+        asked = []
+        while decision < len(score.decisions) and score.decisions[decision][0] <= (passed if now < score.end else now):
+            asked.append(score.decisions[decision][1])
+            decision += 1
+        for begin in range(0, len(asked), _ROWS_AT_ONCE):
+            answers = client.predict_many(asked[begin : begin + _ROWS_AT_ONCE])
+            answered = sum(isinstance(answer, Prediction) for answer in answers)
+            predictions, refused = predictions + answered, refused + len(answers) - answered
+        tell(Played(now, fact, predictions, refused))
+        wait_until(slot * _SLOT_SECONDS)
+    return Played(now, fact, predictions, refused)
+
+
+def _runs(facts: tuple[tuple[int, str, dict[str, Any]], ...]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """Facts of one table that come one after the other, so that no table runs ahead of another."""
+    for table, run in groupby(facts, key=lambda fact: fact[1]):
+        yield table, [row for _, _, row in run]
+
+
+def _timed(table: type[Table], frame: pl.DataFrame, time: str) -> tuple[list[int], list[dict[str, Any]]]:
+    """Rows as a client sends them, with the names that the data has, and the time of each."""
+    columns = [pl.col(column.name).alias(column.source or column.name) for column in table.__schema__.columns]
+    return frame[time].to_physical().to_list(), frame.select(columns).to_dicts()
+
+
+def _instant(at: int) -> Any:
+    return pl.Series([at]).cast(pl.Datetime("us", "UTC"))[0]
