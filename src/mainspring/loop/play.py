@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,7 +12,7 @@ import polars as pl
 
 from mainspring.answers import Prediction
 from mainspring.client import Client
-from mainspring.clock import SECOND
+from mainspring.clock import MINUTE, SECOND
 from mainspring.declare import System, Table
 from mainspring.errors import DataError
 from mainspring.features import find_decisions
@@ -21,6 +22,7 @@ __all__ = ["Played", "Score", "play", "read_score"]
 
 _SLOT_SECONDS = 0.1  # of real time: how often facts are sent
 _ROWS_AT_ONCE = 1000
+_LONGEST_RUN = 10 * MINUTE  # of history: a server answers decisions for which it is asked too late up to its grace
 
 
 @dataclass(frozen=True)
@@ -86,34 +88,43 @@ def play(
     """
     client.rewind(_instant(score.begin))
     step = max(1, round(speed * _SLOT_SECONDS * SECOND))
-    fact, decision, predictions, refused = 0, 0, 0, 0
+    due = deque(score.decisions)
+    fact, predictions, refused = 0, 0, 0
     slot, now = 0, score.begin
+
+    def ask(until: int) -> None:
+        nonlocal predictions, refused
+        asked = []
+        while due and due[0][0] <= until:
+            asked.append(due.popleft()[1])
+        for begin in range(0, len(asked), _ROWS_AT_ONCE):
+            answers = client.predict_many(asked[begin : begin + _ROWS_AT_ONCE])
+            answered = sum(isinstance(answer, Prediction) for answer in answers)
+            predictions, refused = predictions + answered, refused + len(answers) - answered
+
     while now < score.end:
         slot += 1
         now = min(score.end, score.begin + slot * step)
         first = fact
         while fact < len(score.facts) and score.facts[fact][0] <= now:
             fact += 1
-        for table, rows in _runs(score.facts[first:fact]):
+        for table, until, rows in _runs(score.facts[first:fact]):
             client.push(table, rows)
-        passed = score.facts[fact - 1][0] if fact else score.begin
-        asked = []
-        while decision < len(score.decisions) and score.decisions[decision][0] <= (passed if now < score.end else now):
-            asked.append(score.decisions[decision][1])
-            decision += 1
-        for begin in range(0, len(asked), _ROWS_AT_ONCE):
-            answers = client.predict_many(asked[begin : begin + _ROWS_AT_ONCE])
-            answered = sum(isinstance(answer, Prediction) for answer in answers)
-            predictions, refused = predictions + answered, refused + len(answers) - answered
+            ask(until)
         tell(Played(now, fact, predictions, refused))
         wait_until(slot * _SLOT_SECONDS)
+    ask(score.end)
     return Played(now, fact, predictions, refused)
 
 
-def _runs(facts: tuple[tuple[int, str, dict[str, Any]], ...]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Facts of one table that come one after the other, so that no table runs ahead of another."""
-    for table, run in groupby(facts, key=lambda fact: fact[1]):
-        yield table, [row for _, _, row in run]
+def _runs(facts: Sequence[tuple[int, str, dict[str, Any]]]) -> Iterator[tuple[str, int, list[Mapping[str, Any]]]]:
+    """Facts of one table that come one after the other, with the time of the last: no table runs ahead of another.
+
+    None is longer than decisions can wait.
+    """
+    for (table, _), run in groupby(facts, key=lambda fact: (fact[1], fact[0] // _LONGEST_RUN)):
+        rows = list(run)
+        yield table, rows[-1][0], [row for _, _, row in rows]
 
 
 def _timed(table: type[Table], frame: pl.DataFrame, time: str) -> tuple[list[int], list[dict[str, Any]]]:
