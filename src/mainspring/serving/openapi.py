@@ -38,6 +38,7 @@ def openapi_document(system: System) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(_RECORDS, ref_template=_REF)
     rows = {f"row of {table.__schema__.name}": table for table in system.tables}
     schemas |= {_component(name): _row(table) for name, table in rows.items()}
+    schemas["DecisionRow"] = _row(system.decision.table, asked=True)
     schemas["Refusal"] = {
         "type": "object",
         "properties": {"error": {"$ref": _REF.format(name="Failure")}},
@@ -140,7 +141,7 @@ def _content(takes: str, table: type[Table] | None, system: System) -> dict[str,
 
 def _predict_body(system: System) -> dict[str, Any]:
     decision = system.decision.table
-    row = {"$ref": _REF.format(name=_component(f"row of {decision.__schema__.name}"))}
+    row = {"$ref": _REF.format(name="DecisionRow")}
     columns = [column for column in decision.__schema__.columns if column.name in decision.__schema__.keys]
     key: dict[str, Any] = _object({_given(column): _value(column) for column in columns})
     if len(columns) == 1:
@@ -202,13 +203,16 @@ _BODIES = {
 }
 
 
-def _row(table: type[Table]) -> dict[str, Any]:
+def _row(table: type[Table], *, asked: bool = False) -> dict[str, Any]:
+    """The rows of a table; one that is `asked` about need not say when it was known."""
     columns = table.__schema__.columns
     known_at = table.__schema__.known_at
     told: dict[str, Any] = {
         "type": "object",
         "properties": {_given(column): _value(column) for column in columns},
-        "required": [_given(column) for column in columns if not column.optional and column is not known_at],
+        "required": [
+            _given(column) for column in columns if not column.optional and not (asked and column is known_at)
+        ],
     }
     return told | ({"description": table.__doc__} if table.__doc__ else {})
 
