@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-serving clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ format: .venv/dev ## let ruff write the code its way
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: bench-features bench-online bench-import bench-busy ## every benchmark; each ends with one JSON line
+bench: bench-features bench-online bench-import bench-busy ## every benchmark but bench-serving; each ends with one JSON line
 
 bench-features: .venv/dev .venv-bench/peers ## all features of 336,776 decisions, beside DuckDB and Polars; then 10 and 30 times as many
 	$(BIN)/python benchmarks/features.py --peer-python .venv-bench/bin/python --scaling
@@ -41,8 +41,11 @@ bench-import: .venv/dev ## how long `import mainspring` and `mainspring --help` 
 bench-busy: .venv/dev ## a fit on quiet cores and beside a busy neighbour
 	$(BIN)/python benchmarks/busy_machine.py
 
+bench-serving: .venv/dev .venv-bench-serving/peers ## requests a second beside FastAPI, MLServer, MLflow and BentoML; needs wrk, 7 minutes and 1 GB
+	$(BIN)/python benchmarks/serving.py --peer-python .venv-bench-serving/bin/python
+
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-bench-serving .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -53,10 +56,15 @@ clean: ## remove the environment and what tools left behind
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable '.[demo,dev,mlflow]'
+	$(PIP) --editable '.[demo,dev,mlflow,onnx]'
 	@touch $@
 
 .venv-bench/peers: constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt polars duckdb pyarrow numpy
+	@touch $@
+
+.venv-bench-serving/peers: benchmarks/serving-peers.txt
+	$(PYTHON) -m venv .venv-bench-serving
+	.venv-bench-serving/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/serving-peers.txt
 	@touch $@

@@ -3,6 +3,7 @@
 manifest.json    what it is and when and from what it was made; the checksum and size of every file below
 manifest.sha256  the checksum of the manifest itself (`sha256sum -c manifest.sha256`)
 model.txt        LightGBM's text format; or model.skops with inputs.json; or model.json for a linear model
+model.onnx       the estimator of model.skops once more, for fast answers; may be missing, and metadata "onnx" says why
 schema.json      the features, in order, with the categories that were known
 calibration.json reference.json plan.json card.md
 """
@@ -119,7 +120,7 @@ def write_bundle(
         threshold=model.threshold,
         features=tuple(model.schema.names),
         snapshots=dict(snapshots or {}),
-        metadata=dict(metadata or {}),
+        metadata={**(metadata or {}), **_notes(model.predictor)},
         files={name: FileEntry(_sha256(files[name]), len(files[name])) for name in sorted(files)},
     )
     files[_MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest))
@@ -181,6 +182,11 @@ def _predictor(manifest: Manifest, files: dict[str, bytes], schema: FeatureSchem
     if manifest.predictor == "linear":
         return msgspec.json.decode(files["model.json"], type=LinearPredictor)
     raise KeyError(manifest.predictor)
+
+
+def _notes(predictor: Predictor) -> dict[str, str]:
+    note = predictor.onnx_note if isinstance(predictor, EstimatorPredictor) else ""
+    return {"onnx": note} if note else {}
 
 
 def _read(folder: Path) -> tuple[Manifest, dict[str, bytes], str]:

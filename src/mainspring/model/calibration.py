@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
+from mainspring.model.conformal import Conformal
+
 __all__ = ["Calibration", "CalibrationMap", "Identity", "Isotonic", "Sigmoid", "logit"]
 
 _EDGE = 1e-12  # probabilities are kept this far from 0 and 1 before their logit is taken
@@ -41,10 +43,14 @@ CalibrationMap = Identity | Sigmoid | Isotonic
 
 
 class Calibration(Struct, frozen=True):
-    """How scores become probabilities: one map for a yes/no label, one per class (one against the rest) for several."""
+    """How scores become probabilities: one map for a yes/no label, one per class (one against the rest) for several.
+
+    A numeric label has no map; `interval` says how far numbers lie from their predictions, None where that is not known.
+    """
 
     method: str = "none"  # "none", "platt", "isotonic"
     maps: tuple[CalibrationMap, ...] = ()
+    interval: Conformal | None = None
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Return the probabilities of scores (rows,) or (rows, classes); the latter sum to 1 in every row.

@@ -21,8 +21,8 @@ def compile_model(model: Model) -> CompiledModel:
     """Return the model made ready for single rows.
 
     Trees are laid out and their kernels compiled here, so that the first answer is as fast as the next; it takes some
-    hundredths of a second, and a few seconds the first time on a machine. Trees and linear models answer by themselves;
-    every other model is asked by way of a frame, with all that costs.
+    hundredths of a second, and a few seconds the first time on a machine. Trees and linear models answer by themselves,
+    an estimator by ONNX Runtime where the bundle has its form in ONNX and the package is there (`onnx_form`), or itself.
 
     Raises BundleError (BUNDLE_FORMAT) when a tree of the model leads in circles.
     """
@@ -30,7 +30,11 @@ def compile_model(model: Model) -> CompiledModel:
 
 
 class CompiledModel:
-    """Answers what `model` answers, to the last bit, from mappings of feature names to plain values.
+    """Answers what `model` answers from mappings of feature names to plain values.
+
+    How nearly: LightGBM's trees, linear models and estimators that answer themselves, to the last bit. An estimator that
+    is answered for by ONNX Runtime, within `onnx_form.TOLERANCE` on every row that was compared when the form was made, and
+    on others as far as those speak for them: no proof, as float32 may round a number to the other side of a split.
 
     A feature that is absent, None or NaN is missing; a category that training did not see is missing; false and true are 0
     and 1 (see `plain_values`). `predict_one` answers as `Model.predict` does for a frame of that row alone. For trees a
@@ -43,6 +47,8 @@ class CompiledModel:
         self.model = model
         self._scorer = scorer_of(model)
         self._score_one = self._scorer.score_one
+        self.batches = self._scorer.batches
+        """Whether many rows at once cost much less than one after the other (`serving.batching`)."""
         self._calibrate = calibrator_of(model.calibration)
 
     def predict_one(self, values: Mapping[str, Any]) -> float | tuple[float, ...]:
@@ -65,6 +71,11 @@ class CompiledModel:
         if isinstance(prediction, tuple):
             return self.model.classes[int(np.argmax(prediction))]
         return prediction >= self.model.threshold if self.model.task == "binary" else prediction
+
+    def interval_one(self, prediction: float) -> tuple[float, float] | None:
+        """Return the ends of the interval around a predicted number, or None where `Model.interval` knows none."""
+        found = self.model.calibration.interval
+        return None if found is None else found.around(prediction)
 
     def contributions_one(self, values: Mapping[str, Any]) -> dict[str, float] | tuple[dict[str, float], ...]:
         """Return what each feature adds to the uncalibrated raw score, and the base value under "".

@@ -26,7 +26,11 @@ class LinearPredictor(Struct, frozen=True):
 
     def predict(self, frame: pl.DataFrame) -> np.ndarray:
         """Return P(yes) (rows,), the probability of each class (rows, classes), or the number (rows,)."""
-        scores = self.encoder.encode(frame) @ np.array(self.weights).T + np.array(self.intercepts)
+        return self.answer(self.encoder.encode(frame))
+
+    def answer(self, matrix: np.ndarray) -> np.ndarray:
+        """Return what `predict` returns for rows that are encoded already."""
+        scores = matrix @ np.array(self.weights).T + np.array(self.intercepts)
         if self.task == "regression":
             return scores[:, 0]
         chances = expit(scores)

@@ -64,6 +64,15 @@ class Model:
             return np.array(self.classes)[prediction.argmax(axis=1)]
         return prediction
 
+    def interval(self, prediction: np.ndarray) -> np.ndarray | None:
+        """Return the ends of the interval around each predicted number (rows, 2), with the coverage of `Conformal`.
+
+        None for labels that are no numbers, for bundles older than intervals, and for models calibrated on too few rows
+        for any interval to be sure of its coverage (8 or fewer for 90%) or declared without calibration.
+        """
+        found = self.calibration.interval
+        return None if found is None else np.column_stack(found.around(prediction))
+
     def contributions(self, frame: pl.DataFrame) -> np.ndarray:
         """Return what each feature adds to the uncalibrated raw score, and the base value last: (rows, features + 1).
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from mainspring.model.calibration import expit
-from mainspring.model.encoding import CategoryColumns, NumberColumns
+from mainspring.model.estimator import EstimatorPredictor
 from mainspring.model.forest import Forest, read_forest
 from mainspring.model.linear import LinearPredictor
 from mainspring.model.model import Model
+from mainspring.model.onnx_session import OnnxSession, open_session
 from mainspring.model.plain_values import RowReader, frame_of
-from mainspring.model.schema import Feature, FeatureSchema
+from mainspring.model.row_encoder import RowEncoder
 from mainspring.model.single_value import expit_one
 from mainspring.model.trees import TreePredictor
 
@@ -25,20 +26,23 @@ Answer = float | tuple[float, ...]
 class Scorer(Protocol):
     """Answers rows. Guarantees: keeps no state, so any number of threads may ask at once.
 
+    Answers are those of `Model.predict_uncalibrated`, to the last bit; those from ONNX are as near as `onnx_form` says.
     Both methods raise BundleError (BUNDLE_INPUT) for a value that its feature cannot have.
     """
 
+    batches: bool  # whether many rows at once cost much less than one after the other
+
     def score_one(self, values: Mapping[str, Any]) -> Answer:
-        """Return P(yes), the probability of each class, or the number, to the last bit as for a frame of this row alone."""
+        """Return P(yes), the probability of each class, or the number, as for a frame of this row alone."""
         ...
 
     def score_many(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Return what `Model.predict_uncalibrated` returns for a frame of the rows, to the last bit."""
+        """Return what `Model.predict_uncalibrated` returns for a frame of the rows."""
         ...
 
 
 def scorer_of(model: Model) -> Scorer:
-    """Return the fastest scorer that answers exactly as the model does."""
+    """Return the fastest scorer that answers as the model does."""
     predictor = model.predictor
     if isinstance(predictor, TreePredictor):
         reader = RowReader(predictor.schema)
@@ -46,12 +50,34 @@ def scorer_of(model: Model) -> Scorer:
         if forest is not None:
             return ForestScorer(reader, forest)
     if isinstance(predictor, LinearPredictor):
-        return LinearScorer(model.schema, predictor)
+        return LinearScorer(model, predictor)
+    if isinstance(predictor, EstimatorPredictor) and predictor.encoder is not None:
+        session = open_session(predictor.onnx) if predictor.onnx is not None else None
+        answer = predictor.answer if session is None else onnx_answer(predictor, session)
+        return EncodedScorer(RowEncoder(model.schema, predictor.encoder), answer)
     return FrameScorer(model)
+
+
+def onnx_answer(predictor: EstimatorPredictor, session: OnnxSession) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what answers encoded rows by ONNX, in the form of `EstimatorPredictor.answer`.
+
+    Rows that hold numbers beyond what the session takes go to the estimator, which may refuse them.
+    """
+
+    def answer(matrix: np.ndarray) -> np.ndarray:
+        given = session.convert(matrix)
+        if not len(given) or not np.isfinite(given).all():
+            return predictor.answer(matrix)
+        said = session.run(given)
+        return predictor.read(said[:, -1] if predictor.scores else said)
+
+    return answer
 
 
 class ForestScorer:
     """Trees as arrays. Loads no LightGBM, and so neither its threads nor what it keeps for the whole process."""
+
+    batches = False
 
     def __init__(self, reader: RowReader, forest: Forest) -> None:
         from mainspring.model import forest_kernels  # brings Numba, which only those need who compile trees
@@ -77,26 +103,17 @@ class ForestScorer:
 
 
 class LinearScorer:
-    """A linear model: one row is encoded by hand and weighed by the same product of matrices as a frame."""
+    """A linear model: rows are encoded by hand and weighed by the same product of matrices as a frame."""
 
-    def __init__(self, schema: FeatureSchema, predictor: LinearPredictor) -> None:
-        columns = predictor.encoder.columns
-        kinds = {feature.name: feature.kind for feature in schema.features}
-        # The levels of a category stand for its vocabulary: a position among them says which column is 1.
-        levels = {column.name: column.levels for column in columns if isinstance(column, CategoryColumns)}
-        self._reader = RowReader(
-            FeatureSchema(tuple(Feature(c.name, kinds[c.name], levels.get(c.name, ())) for c in columns))
-        )
-        by_name = {column.name: column for column in columns}
-        first = {name: predictor.encoder.sources.index(name) for name in predictor.encoder.sources}
-        self._columns = [(by_name[name], first.get(name, -1)) for name in self._reader.order]
-        self._blank = np.zeros((1, len(predictor.encoder.sources)), order="F")
+    batches = False
+
+    def __init__(self, model: Model, predictor: LinearPredictor) -> None:
+        self._encode = RowEncoder(model.schema, predictor.encoder).encode
         self._weights, self._intercepts = np.array(predictor.weights).T, np.array(predictor.intercepts)
-        self._task = predictor.task
-        self._frames = FrameScorer(Model(schema=schema, predictor=predictor, task=predictor.task))
+        self._task, self._answer = predictor.task, predictor.answer
 
     def score_one(self, values: Mapping[str, Any]) -> Answer:
-        scores = self._encode(values) @ self._weights + self._intercepts
+        scores = self._encode([values]) @ self._weights + self._intercepts
         if self._task == "regression":
             return scores.item(0)
         if self._task == "binary":
@@ -105,23 +122,29 @@ class LinearScorer:
         return tuple((chances / np.maximum(chances.sum(axis=1, keepdims=True), 1e-300))[0].tolist())
 
     def score_many(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        return self._frames.score_many(rows)
+        return self._answer(self._encode(rows))
 
-    def _encode(self, values: Mapping[str, Any]) -> np.ndarray:
-        matrix = self._blank.copy("F")
-        for value, (column, first) in zip(self._reader.read(values), self._columns, strict=True):
-            if isinstance(column, NumberColumns):
-                missing = not -np.inf < value < np.inf
-                matrix[0, first] = ((column.median if missing else value) - column.mean) / column.scale
-                if missing and column.marks_missing:
-                    matrix[0, first + 1] = 1.0
-            elif value == value:
-                matrix[0, first + int(value)] = 1.0
-        return matrix
+
+class EncodedScorer:
+    """An estimator of encoded features, or its form in ONNX: rows are encoded by hand, all of them answered at once."""
+
+    batches = True
+
+    def __init__(self, encoder: RowEncoder, answer: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._encode, self._answer = encoder.encode, answer
+
+    def score_one(self, values: Mapping[str, Any]) -> Answer:
+        answer = self.score_many([values])[0].tolist()
+        return tuple(answer) if isinstance(answer, list) else answer
+
+    def score_many(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return self._answer(self._encode(rows))
 
 
 class FrameScorer:
     """Any model, by way of a frame."""
+
+    batches = True
 
     def __init__(self, model: Model) -> None:
         self._model = model

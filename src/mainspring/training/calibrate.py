@@ -1,15 +1,20 @@
-"""Fit calibration maps, and choose between them by time: fitted on the earlier half of a slice, judged on the later."""
+"""Fit calibration maps, and choose between them by time: fitted on the earlier half of a slice, judged on the later.
+
+For numbers there is no map to fit, but an interval: how far they lie from their predictions on rows not yet seen.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mainspring.clock import DAY
 from mainspring.model.calibration import Calibration, CalibrationMap, Isotonic, Sigmoid, expit, logit
+from mainspring.model.conformal import Conformal
 
-__all__ = ["METHODS", "CalibrationChoice", "choose_calibration", "fit_calibration"]
+__all__ = ["METHODS", "CalibrationChoice", "choose_calibration", "fit_calibration", "fit_interval"]
 
 METHODS = ("none", "platt", "isotonic")  # from the plainest to the freest
 _FEWEST = 100  # rows below which a slice cannot tell methods apart
@@ -66,6 +71,20 @@ def choose_calibration(
         rows=int(late.sum()),
         reason=f"{chosen} was the plainest method within a standard error of the best",
     )
+
+
+def fit_interval(predictions: np.ndarray, y: np.ndarray, coverage: float = 0.9) -> Conformal | None:
+    """Return the interval of numbers (rows,) around their predictions (rows,), learned on rows that the model has not seen.
+
+    The quantile of the residuals is one rank higher than in the rows themselves, as one more row is to come. None where
+    that rank is beyond the rows, 8 or fewer for 90%, and where the residual at that rank is no finite number: no width
+    would be sure of its coverage.
+    """
+    rank = math.ceil((len(y) + 1) * coverage)
+    if rank > len(y):
+        return None
+    half_width = float(np.partition(np.abs(y - predictions), rank - 1)[rank - 1])
+    return Conformal(half_width, coverage, len(y)) if math.isfinite(half_width) else None
 
 
 def _fit_sigmoid(score: np.ndarray, y: np.ndarray) -> CalibrationMap:

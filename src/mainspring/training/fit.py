@@ -15,8 +15,9 @@ from mainspring.declare.estimator import LightGBM, Sklearn, Training
 from mainspring.errors import TrainingError
 from mainspring.model.calibration import Calibration
 from mainspring.model.model import Model
+from mainspring.model.onnx_form import COMPARED, with_onnx
 from mainspring.model.schema import FeatureSchema
-from mainspring.training.calibrate import CalibrationChoice, choose_calibration
+from mainspring.training.calibrate import CalibrationChoice, choose_calibration, fit_interval
 from mainspring.training.fitter import Fitter
 from mainspring.training.gbdt import TreeFitter
 from mainspring.training.linear import LinearFitter
@@ -28,6 +29,9 @@ from mainspring.training.weights import class_weights, decay_weights, row_weight
 __all__ = ["LINEAR", "Rows", "Trained", "Trainer", "Wanted", "fit", "fitter", "train"]
 
 LINEAR = "linear"  # the baseline, where a declared estimator could stand
+
+
+_NOT_CALIBRATED = CalibrationChoice(calibration=Calibration(), scores={}, rows=0, reason="none was declared")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -168,10 +172,12 @@ def train(
 ) -> Trained:
     """Train as declared: split by time, fit on train, choose the calibration on calibrate, fit again on both.
 
-    Where nothing is to be calibrated (a number, a declared "none") the first fit is left out, unless it is the only one.
+    Where nothing is to be calibrated (a declared "none") the first fit is left out, unless it is the only one.
 
     The calibration learned from the first fit serves the second one too: it corrects the algorithm's habit on later
-    rows, which no row that a model was fitted on can show. The test part is not touched. The same inputs give the same
+    rows, which no row that a model was fitted on can show. So does the interval of a numeric label; its coverage is proved
+    for the first fit, and carries over as far as more rows make the model no worse. An estimator of scikit-learn is given
+    its form in ONNX where that answers alike. The test part is not touched. The same inputs give the same
     model, whatever the number of threads.
 
     Raises DataError (DATA_NO_LABELS, DATA_TOO_FEW, DATA_ONE_CLASS) and TrainingError (TRAIN_SPLIT, TRAIN_ESTIMATOR,
@@ -197,21 +203,21 @@ def train(
         for each in (*([first] if calibrated or not options.refit else []), *([last] if options.refit else []))
     ]
     watch.lap("fit")
-    choice = _calibrate(models[0], rows, y, split, options) if calibrated else _without_calibration(task)
+    choice = _calibrate(models[0], rows, y, split, options) if calibrated else _NOT_CALIBRATED
     watch.lap("calibrate")
-    model = models[-1]
-    model = replace(model, calibration=choice.calibration, threshold=threshold)
+    model = replace(models[-1], calibration=choice.calibration, threshold=threshold)
+    model = with_onnx(model, rows.features[_spread(last.part if options.refit else first.part, COMPARED)])
     return Trained(model=model, split=split, calibration=choice, y=y, trainer=trainer, seconds=watch.seconds)
 
 
 def _needs_calibration(spec: LightGBM | Sklearn | str, task: Task, options: Training) -> bool:
     """Say whether a first fit must be judged on later rows: an estimator may turn out to have margins only."""
-    return task.kind != "regression" and (options.calibration != "none" or isinstance(spec, Sklearn))
+    return options.calibration != "none" or (isinstance(spec, Sklearn) and task.kind != "regression")
 
 
-def _without_calibration(task: Task) -> CalibrationChoice:
-    reason = "a number needs none" if task.kind == "regression" else "none was declared"
-    return CalibrationChoice(calibration=Calibration(), scores={}, rows=0, reason=reason)
+def _spread(part: np.ndarray, rows: int) -> np.ndarray:
+    """Return about as many row numbers, spread evenly over a part."""
+    return part[:: max(1, len(part) // rows)]
 
 
 def _calibrate(model: Model, rows: Rows, y: np.ndarray, split: Split, options: Training) -> CalibrationChoice:
@@ -219,6 +225,9 @@ def _calibrate(model: Model, rows: Rows, y: np.ndarray, split: Split, options: T
     if getattr(model.predictor, "scores", False) and method in ("auto", "none"):
         method = "platt"  # such an estimator has margins, which only a calibration makes probabilities
     scores = model.predict_uncalibrated(rows.features[part])
+    if model.task == "regression":
+        interval = Calibration(interval=fit_interval(scores, y[part]))
+        return CalibrationChoice(calibration=interval, scores={}, rows=len(part), reason="a number needs none")
     return choose_calibration(scores, y[part], rows.decided_at[part], method)
 
 
