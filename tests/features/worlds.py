@@ -70,6 +70,9 @@ columns = {
 }
 # Events are seen when they become visible, so that conditions on the KnownAt column have something to read.
 rows = st.fixed_dictionaries({**columns, "_visible_at": times}).map(lambda row: {**row, "seen": row["_visible_at"]})
+shop_rows = st.fixed_dictionaries(
+    {"shop": st.sampled_from("abc"), "size": maybe(amounts), "kind": maybe(st.sampled_from("pq"))}
+)
 decision_rows = st.fixed_dictionaries({**columns, "_at": times})
 
 
@@ -87,16 +90,20 @@ class World:
 
     @property
     def frames(self) -> dict[str, pl.DataFrame]:
-        schema = {**VALUES, "seen": INSTANT, "_visible_at": INSTANT, "_seq": pl.Int64}
-        shops = {"shop": pl.String, "size": pl.Float64, "kind": pl.String, "_visible_at": INSTANT, "_seq": pl.Int64}
-        return {
-            "event": _frame(self.events, schema).sort("_visible_at", "_seq"),
-            "shop": _frame(self.shops, shops),
-        }
+        return {"event": event_frame(self.events).sort("_visible_at", "_seq"), "shop": shop_frame(self.shops)}
 
     @property
     def decision_frame(self) -> pl.DataFrame:
         return _frame(self.decisions, {**VALUES, "_at": INSTANT})
+
+
+def event_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return _frame(rows, {**VALUES, "seen": INSTANT, "_visible_at": INSTANT, "_seq": pl.Int64})
+
+
+def shop_frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    schema = {"shop": pl.String, "size": pl.Float64, "kind": pl.String, "_visible_at": INSTANT, "_seq": pl.Int64}
+    return _frame(rows, schema)
 
 
 def _frame(rows: list[dict[str, Any]], schema: dict[str, Any]) -> pl.DataFrame:

@@ -28,13 +28,21 @@ Talk = Callable[[httpx.AsyncClient], Awaitable[Any]]
 class Site:
     """An application, asked without a network."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        *,
+        ledger: Ledger | None = None,
+        keys: dict[str, str] | None = None,
+    ) -> None:
+        """Given the ledger and the keys of another one on the same folder, it is that one after a restart."""
         self.lake = empty_lake(folder)
         self.service, self.log = open_shop(folder / "log", self.lake)
         if limits is not None:
             self.service.limits = limits
-        self.ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
-        self.keys = {role: self.ledger.keys.add(role, created_at=0)[1] for role in ROLES}
+        self.ledger = ledger or Ledger(f"sqlite:///{folder / 'ledger.db'}")
+        self.keys = keys or {role: self.ledger.keys.add(role, created_at=0)[1] for role in ROLES}
         self.app = make_app(
             self.service,
             Access(self.ledger.keys, self.service.clock),
@@ -249,7 +257,7 @@ def test_a_request_id_that_cannot_be_kept_is_replaced(site: Site) -> None:
 
 
 def test_a_fault_of_ours_is_a_500_without_a_traceback(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.service.predictor, "predict", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(site.service.predictor, "prepare", lambda *_, **__: 1 / 0)
     told = site.send("POST", "/v1/predict", json={"row": order()})
     assert told.status_code == 500
     assert told.json()["error"] == {"code": "UNEXPECTED", "message": f"Request {told.headers['request-id']} failed."}

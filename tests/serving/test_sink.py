@@ -20,7 +20,7 @@ from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE, Sink
 from mainspring.serving.skew import measure_skew
 from tests.lake.conftest import properties
 
-from .shop import BEGIN, Delivery, answers, ask, deliveries, open_shop, order, system
+from .shop import BEGIN, Delivery, answers, ask, deliveries, open_shop, system
 
 
 def when(instant: int) -> str:

@@ -62,13 +62,19 @@ class Ingested:
 
 
 def ingest(
-    catalog: Catalog, namespace: str, table: type[Table], frame: pl.DataFrame, *, arrived_at: Arrival = None
+    catalog: Catalog,
+    namespace: str,
+    table: type[Table],
+    frame: pl.DataFrame,
+    *,
+    arrived_at: Arrival = None,
+    none_stored: bool = False,
 ) -> Ingested:
     """Ingest a frame as `Lake.ingest` says. A commit that another writer outran is compared with its facts and tried again."""
     conformed = conform(table, frame)
     name = table.__schema__.name
     for _ in range(_ATTEMPTS):
-        done = _attempt(catalog, (namespace, name), table, frame, conformed, arrived_at)
+        done = _attempt(catalog, (namespace, name), table, frame, conformed, arrived_at, none_stored)
         if done is not None:
             break
     else:
@@ -93,6 +99,7 @@ def _attempt(
     frame: pl.DataFrame,
     conformed: Conformed,
     arrived_at: Arrival,
+    none_stored: bool,
 ) -> Ingested | None:
     schema, facts = table.__schema__, conformed.facts
     stored = iceberg.load(catalog, identifier)
@@ -105,6 +112,8 @@ def _attempt(
         sifted = _sift(schema, facts, revision.rows)
     elif stored.properties.get(BATCH) == digest:
         sifted = Sifted(facts.clear(), len(facts), facts.clear())
+    elif none_stored:
+        sifted = _sift(schema, facts, pl.DataFrame(schema=iceberg.dtypes_of(schema)))
     else:
         sifted = _sift(schema, facts, _rows_at_the_times_of(stored, schema, facts))
     if arrived_at is None:  # a live row that contradicts goes to quarantine, as any other

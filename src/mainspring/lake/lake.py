@@ -51,19 +51,22 @@ class Lake:
         if catalog is not None:
             catalog.close()
 
-    def ingest(self, table: type[Table], frame: pl.DataFrame, *, arrived_at: Arrival = None) -> Ingested:
+    def ingest(
+        self, table: type[Table], frame: pl.DataFrame, *, arrived_at: Arrival = None, none_stored: bool = False
+    ) -> Ingested:
         """Keep the facts of a frame that are new, quarantine the rows that break the contract, leave alone the rest.
 
         `arrived_at` is the instant at which live rows came in, or a series with one for each row: none is visible before it.
         None: the rows are history.
-        Rows equal in all declared columns are one fact; ingesting a frame twice changes nothing.
+        Rows equal in all declared columns are one fact; ingesting a frame twice changes nothing. With `none_stored` the
+        caller vouches that the lake has no fact with the identity of any of the rows: nothing is read to make sure.
 
         Raises ContractError when a whole column breaks its contract (CONTRACT_COLUMN_MISSING, CONTRACT_TYPE,
         CONTRACT_NAIVE_TIME), when a static table changes (CONTRACT_STATIC_CHANGES) or when every row is rejected
         (CONTRACT_ALL_REJECTED; the rows are in quarantine), WorkspaceError when the lake cannot be written.
         """
         with storage_errors(self._place):
-            return ingest(self._catalog, self.namespace, table, frame, arrived_at=arrived_at)
+            return ingest(self._catalog, self.namespace, table, frame, arrived_at=arrived_at, none_stored=none_stored)
 
     def read(
         self,
@@ -93,8 +96,10 @@ class Lake:
         if known_at is not None and known_before is not None:
             conditions.append(iceberg.known_between(known_at.name, high=known_before - lag))
         found = iceberg.rows(
-            iceberg.load(self._catalog, (self.namespace, schema.name)), dtypes, 
-            snapshot_id=snapshot_id, where=iceberg.all_of(conditions),
+            iceberg.load(self._catalog, (self.namespace, schema.name)),
+            dtypes,
+            snapshot_id=snapshot_id,
+            where=iceberg.all_of(conditions),
         )
         found = found.with_columns(visible_at(schema, pl.col(ARRIVED_AT)).alias(VISIBLE_AT))
         if known_at is not None and known_before is not None:

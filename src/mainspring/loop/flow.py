@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.errors import MainspringError
+from mainspring.errors import MainspringError, ServingError
 from mainspring.lake import Lake
 from mainspring.loop.build import namespace
 from mainspring.loop.system_file import LoadedSystem, load_system
@@ -41,7 +41,8 @@ class Flow:
     def __init__(
         self, loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
     ) -> None:
-        self._command = [sys.executable, "-c", _COMMAND, str(loaded.path), str(workspace.root)]
+        told = (str(loaded.path), str(workspace.root), loaded.system.fingerprint)
+        self._command = [sys.executable, "-c", _COMMAND, *told]
         self._settled, self._every_seconds = settled, every_seconds
         self._ending = threading.Event()
         self._problem = ""
@@ -72,16 +73,25 @@ class Flow:
         last = False
         while not last:
             last = self._ending.wait(self._every_seconds)
-            answer = self._turn()
-            if not answer:
-                self._problem = "the flow into the lake ended and is started again; the log keeps everything"
-                _log.error(self._problem)
-                self._process.communicate()
-                self._process = self._start()
-                continue
+            if not self._drained() and last:
+                self._drained()  # by the process that took the place of the one that ended
+
+    def _drained(self) -> bool:
+        """Let the process drain; False, and another one is started, when it has ended."""
+        answer = self._turn()
+        if answer:
             self._problem = str(msgspec.json.decode(answer).get("problem", ""))
             if self._problem:
                 _log.warning("the lake takes nothing for now: %s", self._problem)
+            return True
+        self._problem = "the flow into the lake ended and is started again; the log keeps everything"
+        _log.error(self._problem)
+        self._process.communicate()
+        try:
+            self._process = self._start()
+        except OSError as error:  # no memory for it, say: the next turn finds it ended still, and tries again
+            _log.error("the flow into the lake cannot be started: %s", error)
+        return False
 
     def _turn(self) -> str:
         """Tell the process to drain; return its answer, empty when it has ended."""
@@ -112,38 +122,56 @@ def flowing(
         flow.end()
 
 
-def run_sink(file: str, folder: str) -> None:
-    """Drain whenever a line with the time comes in; answer each with a line of JSON."""
+def run_sink(file: str, folder: str, fingerprint: str) -> None:
+    """Drain whenever a line with the time comes in; answer each with a line of JSON.
+
+    `fingerprint` is that of the declaration which is served: nothing is drained by another one, to which the file may have
+    been changed since.
+    """
     os.nice(_LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does, after the last turn
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's file or a library prints is no answer
-    system = load_system(Path(file)).system
     workspace = Workspace.open(folder, create=False)
-    log = EmbeddedLog(workspace.log / system.name, _Unasked())
-    sink = Sink(
+    with contextlib.ExitStack() as opened:
+        sink: Sink | None = None
+        for line in sys.stdin:
+            try:
+                with workspace.writing():
+                    sink = sink or _open_sink(Path(file), workspace, fingerprint, opened)
+                    answer: object = sink.drain(int(line))
+            except MainspringError as error:
+                answer = {"problem": str(error)}
+            except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
+                answer = {"problem": f"{type(error).__name__}: {error}"}
+            try:
+                answers.write(msgspec.json.encode(answer).decode() + "\n")
+                answers.flush()
+            except BrokenPipeError:  # the server was killed; what was drained is committed
+                os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
+                break
+
+
+def _open_sink(file: Path, workspace: Workspace, fingerprint: str, opened: contextlib.ExitStack) -> Sink:
+    """Open the sink of the system in a file; what is to be closed goes to `opened`.
+
+    Raises ServingError (SERVE_MODEL) when the file holds another declaration; DeclarationError, WorkspaceError.
+    """
+    system = load_system(file).system
+    if system.fingerprint != fingerprint:
+        raise ServingError(
+            "SERVE_MODEL",
+            f"{file} holds another declaration now than the server began with.",
+            fix="Start the server again, or undo the change; the log keeps everything until then.",
+        )
+    log = opened.enter_context(EmbeddedLog(workspace.log / system.name, _Unasked()))
+    return Sink(
         system,
         Lake(workspace.catalog_properties(), namespace(system)),
         log,
         set_aside=log.path / "set-aside",
         shadows=Shadows(lambda name: load_model(system, workspace, name).model),
     )
-    for line in sys.stdin:
-        try:
-            with workspace.writing():
-                answer: object = sink.drain(int(line))
-        except MainspringError as error:
-            answer = {"problem": str(error)}
-        except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
-            answer = {"problem": f"{type(error).__name__}: {error}"}
-        try:
-            answers.write(msgspec.json.encode(answer).decode() + "\n")
-            answers.flush()
-        except BrokenPipeError:  # the server was killed; what was drained is committed
-            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
-            break
-    sink.close()
-    log.close()
 
 
 class _Unasked:

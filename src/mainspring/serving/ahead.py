@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from typing import Any
 
 import msgspec
@@ -25,9 +26,10 @@ _RETRY_SECONDS = 2.0
 class Ahead:
     """Makes the predictions of each tick, for every key that is known then, and hands them out.
 
-    A prediction tells its age: the time since its tick, not since it was computed. Until those of a new tick are made the
-    older ones are handed out, with the age they have. A key that came after the tick has none: it is answered at once, in
-    the usual way. Each prediction is journalled when it is made, once, however often it is looked up.
+    A prediction tells its age: the time since its tick, not since it was computed. Until those of a new tick, or of other
+    arms, are made the older ones are handed out, with the age they have. A key that came after the tick has none: it is
+    answered at once, in the usual way; so is whoever sends the whole row. Each prediction is journalled when it is made,
+    once, however often it is looked up and however often the server begins again.
     """
 
     def __init__(self, service: Service) -> None:
@@ -41,43 +43,48 @@ class Ahead:
         self._service = service
         self._made: dict[tuple[Any, ...], Prediction] = {}
         self._at = 0  # the tick of what is handed out
+        self._predictor, self._router = service.predictor, service.predictor.router
+        self._time = ""  # another one whenever time was turned back
 
     def find(self, asked: Asked) -> Prediction | None:
-        """Return the prediction that was made ahead, with its age; None where there is none, or it is to be explained.
-
-        Raises ServingError (SERVE_ROW) for a key that cannot be one.
-        """
-        if asked.explain:
+        """Return the prediction that was made ahead, with its age; None where there is none, or it is to be explained."""
+        if asked.explain or not asked.by_key or self._predictor is not self._service.predictor:
             return None
-        made = self._made.get(self._service.predictor.rows.key(asked.given))
+        try:
+            made = self._made.get(self._predictor.rows.key(asked.given))
+        except ServingError:  # no key: the usual way says why
+            return None
         if made is None:
             return None
         age = max(0, self._service.clock.now() - self._at) / SECOND
         return msgspec.structs.replace(made, age_seconds=age)
 
     async def refresh(self) -> bool:
-        """Make the predictions of the last tick, if that was not done yet; say whether it was.
+        """Make the predictions of the last tick by the arms of now, if that was not done yet; say whether it was.
 
         Raises ServingError (SERVE_UNAVAILABLE) when they cannot be kept; then the older ones stay.
         """
         predictor = self._service.predictor
+        if predictor is not self._predictor:  # it was rewound: what was made is of the future
+            self._made, self._at, self._predictor, self._time = {}, 0, predictor, secrets.token_hex(8)
+        router = predictor.router
         tick = predictor.due({}, self._service.settled())
-        if tick is None or tick <= self._at:
+        if tick is None or (tick <= self._at and router is self._router):
             return False
         made: dict[tuple[Any, ...], Prediction] = {}
-        keys = predictor.current.keys()
+        told, keys = format_instant(tick), predictor.current.keys()
+        name = f"ahead {self._time} {tick} {router.arms}"
         for begin in range(0, len(keys), _AT_ONCE):
             some = keys[begin : begin + _AT_ONCE]
             asked = [Asked(dict(zip(predictor.rows.key_names, key, strict=True)), by_key=True) for key in some]
-            answers = await self._service.predict_many(asked)
-            told = format_instant(tick)
+            answers = await self._service.predict_many(asked, event_id=name)
+            if self._service.predictor is not predictor:
+                return False
             for key, answer in zip(some, answers, strict=True):
                 if isinstance(answer, Prediction) and answer.decided_at == told:
                     made[key] = answer
-        if predictor is not self._service.predictor:  # it was rewound meanwhile: these are of another time
-            return False
-        self._made, self._at = made, tick
-        _log.info("%d predictions made ahead as of %s", len(made), format_instant(tick))
+        self._made, self._at, self._router = made, tick, router
+        _log.info("%d predictions made ahead as of %s", len(made), told)
         return True
 
     async def run(self) -> None:

@@ -11,10 +11,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +23,7 @@ from mainspring.errors import MainspringError, ServingError
 from mainspring.lake import Lake
 from mainspring.serving.access import Access
 from mainspring.serving.ahead import Ahead
-from mainspring.serving.front import Front, encode
+from mainspring.serving.front import Answer, Call, Front
 from mainspring.serving.handlers import Deploys, Site
 from mainspring.serving.metrics import Metrics
 from mainspring.serving.operations import OPERATIONS, Operation
@@ -63,7 +63,7 @@ def make_app(
     site = Site(service, lake, log, deployed, front, clock, ahead, problems or [])
     routed = Starlette(
         routes=[_route(site, operation) for operation in OPERATIONS],
-        exception_handlers={404: _no_such_route, 405: _no_such_route},
+        exception_handlers={404: _no_such_route(site), 405: _no_such_route(site)},
         lifespan=partial(_living, site, decisions),
     )
     predict = _endpoint(site, next(each for each in OPERATIONS if each.name == "predict"))
@@ -71,15 +71,14 @@ def make_app(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # The route that nearly all requests take goes past middleware and routing: a third of its time.
         if scope["type"] == "http" and scope["path"] == "/v1/predict" and scope["method"] == "POST":
-            response = await predict(Request(scope, receive))
-            await response(scope, receive, send)
+            await predict(scope, receive, send)
         else:
             await routed(scope, receive, send)
 
     return app
 
 
-def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(site: Site, operation: Operation) -> ASGIApp:
     return site.front.endpoint(operation.name, partial(operation.handler, site), operation.role)
 
 
@@ -96,7 +95,6 @@ async def _living(site: Site, decisions: Consumer | None, app: Starlette) -> Asy
     if decisions is not None:
         work.append(DecisionStream(service, decisions).run())
     if site.ahead is not None:
-        await site.ahead.refresh()
         work.append(site.ahead.run())
     tasks = [asyncio.create_task(each) for each in work]
     for task in tasks:
@@ -127,12 +125,21 @@ async def _refresh(site: Site) -> None:
         await asyncio.sleep(_REFRESH_SECONDS)
 
 
-async def _no_such_route(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    told = ServingError(
-        "SERVE_UNKNOWN",
-        f"There is no {request.method} {request.url.path}.",
-        exists="There are " + ", ".join(dict.fromkeys(each.path for each in OPERATIONS)) + ".",
-        fix="GET / lists the routes.",
-    )
-    return Response(encode(body_of(told)), status, media_type="application/json")
+def _no_such_route(site: Site) -> Callable[[Request, Exception], Awaitable[Any]]:
+    """Return what answers where there is no route, or none of that method."""
+
+    async def told(method: str, path: str, allowed: list[str], call: Call) -> Answer:
+        refused = ServingError(
+            "SERVE_UNKNOWN",
+            f"There is no {method} {path:.100}.",
+            exists="There are " + ", ".join(dict.fromkeys(each.path for each in OPERATIONS)) + ".",
+            fix="GET / lists the routes.",
+        )
+        return Answer(405 if allowed else 404, body_of(refused), {"allow": ", ".join(allowed)} if allowed else {})
+
+    async def answer(request: Request, error: Exception) -> ASGIApp:
+        path, routes = request.url.path, request.app.routes
+        allowed = sorted({method for route in routes if route.path_regex.match(path) for method in route.methods})
+        return site.front.endpoint("none", partial(told, request.method, path, allowed), None)
+
+    return answer

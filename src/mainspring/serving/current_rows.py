@@ -25,7 +25,8 @@ class CurrentRows:
     """The versions of each row by which a decision can still be made.
 
     `find` gives the one that decides, by the rule of `features.find_decisions`: it is visible at the decision's time and no
-    newer one is. Not for several threads at once.
+    newer one is, not even one by which nothing is decided (a flight that was cancelled has no time). Not for several threads
+    at once.
     """
 
     def __init__(self, decision: Decision, due: Callable[[Mapping[str, Any], int], int | None]) -> None:
@@ -41,7 +42,10 @@ class CurrentRows:
         return len(self._versions)
 
     def add(self, facts: pl.DataFrame, watermark: int) -> None:
-        """Take in facts with `_visible_at`, in the order in which they came; no decision before `watermark` is asked for."""
+        """Take in facts with `_visible_at`, in the order in which they came.
+
+        No decision before `watermark` is asked for, and what comes later is not visible before it.
+        """
         if not self._keys or not facts.height:
             return
         visible = pl.col("_visible_at").to_physical().fill_null(_ALWAYS)
@@ -51,16 +55,16 @@ class CurrentRows:
                 _until=visible.shift(-1).over(self._keys)
             )
         rows = rows.filter(pl.col("_until").fill_null(_NEVER) > watermark)
-        if self._decision.every is None:
-            due = row_expression(self._decision.time)
-            rows = rows.filter(due.fill_null(pl.lit(_ALWAYS).cast(INSTANT)).to_physical() >= watermark)
+        if self._decision.every is None and not self._versions:  # else a row that decides nothing may end an older one
+            due = row_expression(self._decision.time).fill_null(pl.lit(_ALWAYS).cast(INSTANT)).to_physical()
+            rows = rows.filter((due >= watermark) | (visible > watermark))
         columns = [
             pl.col(name).to_physical() if rows[name].dtype == INSTANT else pl.col(name) for name in self._columns
         ]
         for visible_at, until, *values in rows.select(
             visible, pl.col("_until").fill_null(_NEVER), *columns
         ).iter_rows():
-            self._insert(_Version(visible_at, until, tuple(values)))
+            self._insert(_Version(visible_at, until, tuple(values)), watermark)
 
     def find(self, key: tuple[Any, ...], now: int) -> dict[str, Any] | None:
         """Return the row that decides for a key, asked now; None where none is known in time."""
@@ -78,14 +82,11 @@ class CurrentRows:
     def forget(self, watermark: int) -> None:
         """Let go of versions by which no decision from `watermark` (microseconds) on can be made."""
         for key in list(self._versions):
-            left = [version for version in self._versions[key] if self._may_decide(version, watermark)]
-            if left:
-                self._versions[key] = left
-            else:
-                del self._versions[key]
+            self._keep_useful(key, watermark)
 
-    def _insert(self, version: _Version) -> None:
-        held = self._versions.setdefault(tuple([version.values[place] for place in self._places]), [])
+    def _insert(self, version: _Version, watermark: int) -> None:
+        key = tuple([version.values[place] for place in self._places])
+        held = self._versions.setdefault(key, [])
         place = len(held)
         while place and held[place - 1].visible > version.visible:
             place -= 1  # of two that become visible at once the one that came last is the newest
@@ -95,11 +96,21 @@ class CurrentRows:
             before = held[place - 1]
             held[place - 1] = before._replace(until=min(before.until, version.visible))
         held.insert(place, version)
+        if len(held) > 1 or not self._is_useful(version, watermark):
+            self._keep_useful(key, watermark)
 
-    def _may_decide(self, version: _Version, watermark: int) -> bool:
+    def _keep_useful(self, key: tuple[Any, ...], watermark: int) -> None:
+        useful = [version for version in self._versions[key] if self._is_useful(version, watermark)]
+        if useful:
+            self._versions[key] = useful
+        else:
+            del self._versions[key]
+
+    def _is_useful(self, version: _Version, watermark: int) -> bool:
+        """Whether a version may decide from the watermark on, or end one that is yet to come."""
         if version.until <= watermark:
             return False
-        if self._decision.every is not None:
+        if self._decision.every is not None or version.visible > watermark:
             return True
         row = dict(zip(self._columns, version.values, strict=True))
         due = self._due({**row, "_at": watermark}, watermark)

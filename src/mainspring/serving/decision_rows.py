@@ -87,6 +87,14 @@ class DecisionRows:
         source = (known_at.source or known_at.name) if known_at is not None else ""
         if known_at is not None and values.get(source) is None:
             values = {**values, source: format_instant(now)}
+        absent = [source for column, source, _ in self._readers if not column.optional and values.get(source) is None]
+        if absent:
+            raise ServingError(
+                "SERVE_ROW",
+                f"The row of {self.table.__name__} has no {' and no '.join(absent)}.",
+                exists=f"It has {', '.join(name for name in values if name != source) or 'nothing'}.",
+                fix="Send every column that is not declared optional.",
+            )
         try:
             conformed = conform(self.table, frame_of_values([dict(values)]))
         except MainspringError as error:

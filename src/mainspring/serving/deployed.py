@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
 
 from mainspring.answers import Arm, Arms
 from mainspring.clock import Clock, format_instant
 from mainspring.declare import System
 from mainspring.errors import ServingError
-from mainspring.ledger import Deployment
-from mainspring.model import CompiledModel, compile_model
+from mainspring.ledger import Deployment, check_arms
+from mainspring.model import compile_model
 from mainspring.model.bundle import Bundle, load_bundle
+from mainspring.serving.batching import MicroBatcher
 from mainspring.serving.router import LoadedArm, Router
 from mainspring.workspace import Workspace
 
@@ -23,39 +28,46 @@ _SHOWN = 5
 class Deployed:
     """The arms of a system as the ledger has them, ready to answer.
 
-    `refresh` reads the ledger, and loads what is new; it may be called in a thread of its own while `router` answers. A
-    model is loaded once; one that no arm names any more is let go.
+    `refresh` reads the ledger, and loads what is new; it may be called in a thread of its own while `router` answers, and
+    while another deploys: the newest deployment is what counts, whoever was faster. A model is loaded once; one that no arm
+    names any more is let go.
+
+    Raises ServingError (SERVE_MODEL), BundleError, WorkspaceError.
     """
 
     def __init__(self, system: System, workspace: Workspace) -> None:
         self._system, self._workspace = system, workspace
-        self._models: dict[str, CompiledModel] = {}
-        self._deployment: Deployment | None = None
-        self.router = self._load([Arm(name="champion", role="champion", model="", share=1.0)])
-        self.refresh()
+        self._models: dict[str, LoadedArm] = {}
+        self._changing = threading.Lock()
+        found = workspace.ledger.deployments.current(system.name)
+        newest = [Arm(name="champion", role="champion", model="", share=1.0)]
+        self._adopt(found, self._load(newest if found is None else found.arms))
 
     def refresh(self) -> bool:
         """Load what the ledger says is deployed; say whether that has changed.
 
         Raises ServingError (SERVE_MODEL), BundleError, WorkspaceError; then what was deployed before stays.
         """
-        found = self._workspace.ledger.deployments.current(self._system.name)
-        if found is None or (self._deployment is not None and found.number == self._deployment.number):
-            return False
-        self.router = self._load(found.arms)
-        self._deployment = found
-        return True
+        with self._changing:
+            found = self._workspace.ledger.deployments.current(self._system.name)
+            if found is None or (self._deployment is not None and found.number <= self._deployment.number):
+                return False
+            self._adopt(found, self._load(found.arms))
+            return True
 
     def deploy(self, arms: Sequence[Arm], *, clock: Clock, by: str = "", reason: str = "") -> Arms:
         """Load arms, write down that they are deployed, and answer with them from now on.
 
         Raises ServingError (SERVE_MODEL), LedgerError (LEDGER_ARMS), BundleError, WorkspaceError; then nothing changed.
         """
-        router = self._load(arms)
-        deployments = self._workspace.ledger.deployments
-        self._deployment = deployments.deploy(self._system.name, router.arms, at=clock.now(), by=by, reason=reason)
-        self.router = router
-        return self.told()
+        check_arms(arms)
+        with self._changing:
+            router = self._load(arms)
+            deployments = self._workspace.ledger.deployments
+            self._adopt(
+                deployments.deploy(self._system.name, router.arms, at=clock.now(), by=by, reason=reason), router
+            )
+            return self.told()
 
     def told(self) -> Arms:
         """Return the arms that answer now."""
@@ -66,19 +78,20 @@ class Deployed:
             arms=self.router.arms, since=format_instant(deployment.at), by=deployment.by, reason=deployment.reason
         )
 
+    def _adopt(self, deployment: Deployment | None, router: Router) -> None:
+        self.router, self._deployment = router, deployment
+        self._models = {loaded.arm.model: loaded for loaded in router.loaded}
+
     def _load(self, arms: Sequence[Arm]) -> Router:
-        models: dict[str, CompiledModel] = {}
+        models = dict(self._models)
         loaded = []
         for arm in arms:
             name = arm.model or newest_model(self._system, self._workspace)
             if name not in models:
-                models[name] = self._models.get(name) or compile_model(
-                    load_model(self._system, self._workspace, name).model
-                )
-            loaded.append(LoadedArm(Arm(name=arm.name, role=arm.role, model=name, share=arm.share), models[name]))
-        router = Router(self._system.name, self._system.decision.table.__schema__.keys, loaded)
-        self._models = models
-        return router
+                model = compile_model(load_model(self._system, self._workspace, name).model)
+                models[name] = LoadedArm(arm, model, MicroBatcher(model) if model.batches else None)
+            loaded.append(replace(models[name], arm=msgspec.structs.replace(arm, model=name)))
+        return Router(self._system.name, self._system.decision.table.__schema__.keys, loaded)
 
 
 def newest_model(system: System, workspace: Workspace) -> str:

@@ -10,16 +10,15 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
-from starlette.requests import Request
 
 import mainspring
-from mainspring.answers import Arm, Arms, Failure, Judged, Kept, Pending, Prediction
+from mainspring.answers import Arm, Arms, Failure, Judged, Kept, Outcome, Pending, Prediction
 from mainspring.clock import Clock, format_instant, parse_instant
 from mainspring.errors import DeclarationError, MainspringError, ServingError
 from mainspring.lake import Lake
 from mainspring.serving import open_inference
 from mainspring.serving.ahead import Ahead
-from mainspring.serving.front import Answer, Front, event_of
+from mainspring.serving.front import Answer, Call, Front, event_of
 from mainspring.serving.metrics import Metrics
 from mainspring.serving.past import find_judged, find_outcome
 from mainspring.serving.predictor import Asked
@@ -107,11 +106,11 @@ _decode_rewind = msgspec.json.Decoder(_RewindRequest).decode
 # -- facts, decisions, outcomes ----------------------------------------------------------------------------------------
 
 
-async def push(site: Site, request: Request) -> Answer:
-    table = request.path_params["table"]
-    kind = request.headers.get("content-type", "application/json")
-    body = await site.front.body(request)
-    taken = await site.service.push(table, body, kind, event_of(request))
+async def push(site: Site, call: Call) -> Answer:
+    table = call.path_params["table"]
+    kind = call.headers.get("content-type", "application/json")
+    body = await call.body()
+    taken = await site.service.push(table, body, kind, event_of(call))
     kept = Kept(
         table=table,
         given=taken.given,
@@ -125,13 +124,13 @@ async def push(site: Site, request: Request) -> Answer:
     return Answer(202, kept)
 
 
-async def predict(site: Site, request: Request) -> Answer:
-    asked = await _read(site, request, _decode_predict, _PREDICT_FORM)
-    name = event_of(request)
+async def predict(site: Site, call: Call) -> Answer:
+    asked = await _read(site, call, _decode_predict, _PREDICT_FORM)
+    name = event_of(call)
     if (asked.row, asked.rows, asked.key, asked.keys).count(None) != 3:
         raise _unreadable("it must have one of row, rows, key and keys", _PREDICT_FORM)
     if asked.row is not None or asked.key is not None:
-        if "respond-async" in request.headers.get("prefer", ""):
+        if "respond-async" in call.headers.get("prefer", ""):
             question = DecisionAsked(row=asked.row, key=asked.key, explain=asked.explain)
             return _pending(await site.service.ask_later(question, event_id=name))
         one = Asked(asked.row, explain=asked.explain) if asked.key is None else Asked(asked.key, True, asked.explain)
@@ -156,44 +155,51 @@ async def predict(site: Site, request: Request) -> Answer:
     return Answer(200, {"predictions": told})
 
 
-async def prediction(site: Site, request: Request) -> Answer:
-    service, asked = site.service, request.path_params["prediction_id"]
+async def prediction(site: Site, call: Call) -> Answer:
+    service, asked = site.service, call.path_params["prediction_id"]
     task = service.predictor.task
     if service.remembered.is_pending(asked):
         return _pending(asked)
     answer = service.remembered.answer(asked)
     if isinstance(answer, Failure):
         return Answer(422, {"error": answer})
+    told = service.remembered.outcome(asked)
     if answer is not None:
-        outcome = service.remembered.outcome(asked) or await asyncio.to_thread(find_outcome, site.lake, asked, task)
-        return Answer(200, Judged(prediction=answer, outcome=outcome))
+        outcome = await asyncio.to_thread(find_outcome, site.lake, asked, task)
+        return Answer(200, Judged(prediction=answer, outcome=_newest(told, outcome)))
     judged = await asyncio.to_thread(find_judged, site.lake, asked, task)
     if judged is None:
         raise ServingError(
             "SERVE_UNKNOWN", f"There is no prediction {asked!r:.100}.", fix="Ask with the prediction_id of an answer."
         )
-    told = service.remembered.outcome(asked)
-    return Answer(200, judged if told is None else msgspec.structs.replace(judged, outcome=told))
+    return Answer(200, msgspec.structs.replace(judged, outcome=_newest(told, judged.outcome)))
 
 
-async def tell(site: Site, request: Request) -> Answer:
-    return Answer(202, await site.service.tell(await site.front.body(request), event_of(request)))
+def _newest(*outcomes: Outcome | None) -> Outcome | None:
+    """The outcome that was known last is what counts."""
+    return max(
+        (each for each in outcomes if each is not None), key=lambda each: parse_instant(each.known_at), default=None
+    )
+
+
+async def tell(site: Site, call: Call) -> Answer:
+    return Answer(202, await site.service.tell(await call.body(), event_of(call)))
 
 
 # -- arms and time -----------------------------------------------------------------------------------------------------
 
 
-async def arms(site: Site, request: Request) -> Answer:
+async def arms(site: Site, call: Call) -> Answer:
     return Answer(200, site.deployed.told())
 
 
-async def set_arms(site: Site, request: Request) -> Answer:
-    asked = await _read(site, request, _decode_arms, '{"arms": [{"name", "role", "model", "share"}, …], "reason": "…"}')
+async def set_arms(site: Site, call: Call) -> Answer:
+    asked = await _read(site, call, _decode_arms, '{"arms": [{"name", "role", "model", "share"}, …], "reason": "…"}')
     try:
         wanted = [msgspec.convert(arm, Arm, from_attributes=True) for arm in asked.arms]
     except msgspec.ValidationError as error:
         raise _unreadable(str(error), "champion, challenger or shadow as the role of each arm") from error
-    grant = request.scope["grant"]
+    grant = call.grant
     told = await asyncio.to_thread(
         site.deployed.deploy, wanted, clock=site.clock, by=f"key {grant.key}", reason=asked.reason
     )
@@ -202,8 +208,8 @@ async def set_arms(site: Site, request: Request) -> Answer:
     return Answer(200, told)
 
 
-async def rewind(site: Site, request: Request) -> Answer:
-    asked = await _read(site, request, _decode_rewind, '{"to": "2013-12-01T00:00:00Z"}')
+async def rewind(site: Site, call: Call) -> Answer:
+    asked = await _read(site, call, _decode_rewind, '{"to": "2013-12-01T00:00:00Z"}')
     try:
         to = parse_instant(asked.to)
     except DeclarationError as error:
@@ -215,7 +221,7 @@ async def rewind(site: Site, request: Request) -> Answer:
 # -- what there is -----------------------------------------------------------------------------------------------------
 
 
-async def state(site: Site, request: Request) -> Answer:
+async def state(site: Site, call: Call) -> Answer:
     service = site.service
     size = service.predictor.state.size()
     return Answer(
@@ -234,29 +240,29 @@ async def state(site: Site, request: Request) -> Answer:
     )
 
 
-async def metrics(site: Site, request: Request) -> Answer:
+async def metrics(site: Site, call: Call) -> Answer:
     text = await asyncio.to_thread(site.front.metrics.text)
     return Answer(200, text, content_type=Metrics.content_type)
 
 
-async def openapi(site: Site, request: Request) -> Answer:
+async def openapi(site: Site, call: Call) -> Answer:
     return Answer(200, site.documents[0])
 
 
-async def docs(site: Site, request: Request) -> Answer:
+async def docs(site: Site, call: Call) -> Answer:
     return Answer(200, site.documents[1], _PAGE_HEADERS, _HTML)
 
 
-async def first_page(site: Site, request: Request) -> Answer:
+async def first_page(site: Site, call: Call) -> Answer:
     """Say what this is, without anything that a key protects."""
     return Answer(200, site.documents[2], _PAGE_HEADERS, _HTML)
 
 
-async def alive(site: Site, request: Request) -> Answer:
+async def alive(site: Site, call: Call) -> Answer:
     return Answer(200, b'{"status":"ok"}')
 
 
-async def ready(site: Site, request: Request) -> Answer:
+async def ready(site: Site, call: Call) -> Answer:
     problems = [told for problem in site.problems if (told := problem())]
     if not problems:
         return Answer(200, b'{"status":"ok"}')
@@ -266,29 +272,29 @@ async def ready(site: Site, request: Request) -> Answer:
 # -- Open Inference Protocol -------------------------------------------------------------------------------------------
 
 
-async def server_metadata(site: Site, request: Request) -> Answer:
+async def server_metadata(site: Site, call: Call) -> Answer:
     return Answer(200, {"name": "mainspring", "version": mainspring.__version__, "extensions": []})
 
 
-async def model_metadata(site: Site, request: Request) -> Answer:
-    _check_model(site, request)
+async def model_metadata(site: Site, call: Call) -> Answer:
+    _check_model(site, call)
     return Answer(200, open_inference.metadata(site.service))
 
 
-async def model_ready(site: Site, request: Request) -> Answer:
-    _check_model(site, request)
+async def model_ready(site: Site, call: Call) -> Answer:
+    _check_model(site, call)
     return Answer(200, {"name": site.service.predictor.system.name, "ready": True})
 
 
-async def infer(site: Site, request: Request) -> Answer:
-    _check_model(site, request)
-    body = await site.front.body(request)
+async def infer(site: Site, call: Call) -> Answer:
+    _check_model(site, call)
+    body = await call.body()
     if refused := site.front.limits.refuse_body(body):
         raise refused
     rows, request_id = open_inference.read_inference(body, site.service.predictor.system)
     if refused := site.front.limits.refuse_rows(len(rows)):
         raise refused
-    predictions = await site.service.predict_many([Asked(row) for row in rows], event_id=event_of(request))
+    predictions = await site.service.predict_many([Asked(row) for row in rows], event_id=event_of(call))
     for each in predictions:
         if isinstance(each, MainspringError):
             return Answer(status_of(each), body_of(each))
@@ -296,12 +302,12 @@ async def infer(site: Site, request: Request) -> Answer:
     return Answer(200, open_inference.answer(site.service, answered, request_id))
 
 
-def _check_model(site: Site, request: Request) -> None:
+def _check_model(site: Site, call: Call) -> None:
     """Only the system that is served has a model here.
 
     Raises ServingError (SERVE_UNKNOWN).
     """
-    served, asked = site.service.predictor.system.name, request.path_params["model"]
+    served, asked = site.service.predictor.system.name, call.path_params["model"]
     if asked != served:
         raise ServingError(
             "SERVE_UNKNOWN",
@@ -314,8 +320,8 @@ def _check_model(site: Site, request: Request) -> None:
 _PREDICT_FORM = '{"row": {…}}, {"rows": [{…}, …]}, {"key": {…}} or {"keys": [{…}, …]}, with plain values by column'
 
 
-async def _read(site: Site, request: Request, decode: Callable[[bytes], Any], form: str) -> Any:
-    body = await site.front.body(request)
+async def _read(site: Site, call: Call, decode: Callable[[bytes], Any], form: str) -> Any:
+    body = await call.body()
     if refused := site.front.limits.refuse_body(body):
         raise refused
     try:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from mainspring.answers import Rejection
+from mainspring.clock import DAY
 from mainspring.declare import System, Table
 from mainspring.errors import ServingError
 from mainspring.lake.contract import ROW, Conformed, conform
@@ -16,9 +17,10 @@ from mainspring.lake.lake import visible_at
 from mainspring.lake.parsing import TIME
 from mainspring.serving.known_facts import KnownFacts
 
-__all__ = ["Intake", "Newest", "Taken"]
+__all__ = ["Intake", "Newest", "Taken", "too_far_ahead"]
 
 _REJECTIONS_TOLD = 100
+_DAYS_AHEAD = 366
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,14 @@ class Newest(NamedTuple):
     known_at: int
     visible: int
     lag: int
+
+
+def too_far_ahead(known_at: pl.Series, arrived_at: int | pl.Series) -> pl.Series:
+    """Say which facts are to be known so long after they arrived (microseconds) that a wrong clock must have made them.
+
+    None of them may be taken: a clock that follows facts would never come back, nor the end of a history.
+    """
+    return (known_at.to_physical() > arrived_at + _DAYS_AHEAD * DAY).fill_null(False)
 
 
 class Intake:
@@ -84,9 +94,14 @@ class Intake:
         finds the state again.
         """
         schema, arrived = self.tables[name].__schema__, pl.lit(arrived_at, pl.Int64).cast(TIME)
-        sieved = self._known[name].sieve(conformed.facts)
-        facts = conformed.facts.filter(pl.Series(sieved.fresh))
-        conflicts = conformed.facts[ROW].filter(pl.Series(sieved.conflicts)).to_list()
+        sound, ahead = conformed.facts, list[int]()
+        if schema.known_at is not None:
+            beyond = too_far_ahead(sound[schema.known_at.name], arrived_at)
+            if beyond.any():
+                sound, ahead = sound.filter(~beyond), sound[ROW].filter(beyond).to_list()
+        sieved = self._known[name].sieve(sound)
+        facts = sound.filter(pl.Series(sieved.fresh))
+        conflicts = sound[ROW].filter(pl.Series(sieved.conflicts)).to_list()
         told = [
             Rejection(row=row, reason=reason, message=sentence)
             for row, reason, sentence in conformed.rejected.head(_REJECTIONS_TOLD).iter_rows()
@@ -99,11 +114,19 @@ class Intake:
             )
             for row in conflicts[:_REJECTIONS_TOLD]
         ]
+        told += [
+            Rejection(
+                row=row,
+                reason="too_far_ahead",
+                message=f"It says that it will be known more than {_DAYS_AHEAD} days after it arrived.",
+            )
+            for row in ahead[:_REJECTIONS_TOLD]
+        ]
         return Taken(
             table=name,
             given=conformed.facts.height + conformed.rejected.height,
             already_there=sieved.already_there,
-            rejected=conformed.rejected.height + len(conflicts),
+            rejected=conformed.rejected.height + len(conflicts) + len(ahead),
             rejections=tuple(sorted(told, key=lambda each: each.row)[:_REJECTIONS_TOLD]),
             facts=facts.drop(ROW).with_columns(visible_at(schema, arrived).alias("_visible_at")),
         )

@@ -96,7 +96,7 @@ class _Watched:
             "Time from when facts were known to when they arrived, summed over accepted facts.",
             labels=["table"],
         )
-        for table, microseconds in service.lags.items():
+        for table, microseconds in list(service.lags.items()):  # at once: another thread takes facts in
             lag.add_metric([table], microseconds / SECOND)
         yield lag
         staleness = GaugeMetricFamily(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 
 from mainspring.clock import DAY, Clock, parse_span
@@ -19,7 +20,16 @@ from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
 from mainspring.serving.past import find_predictions
 from mainspring.serving.predictor import Predictor
-from mainspring.serving.records import DECISIONS, FACTS, PREDICTIONS, read_prediction
+from mainspring.serving.records import (
+    ANSWERS,
+    DECISIONS,
+    FACTS,
+    OUTCOMES,
+    PREDICTIONS,
+    Answered,
+    read_outcomes,
+    read_prediction,
+)
 from mainspring.serving.router import Router
 from mainspring.serving.service import Service
 from mainspring.serving.sink import LAKE_GROUP, PREDICTIONS_TABLE
@@ -31,6 +41,7 @@ from mainspring.workspace import Workspace
 __all__ = ["Opened", "newest_visible", "open_on", "open_service", "predictor_of"]
 
 _PAGE = 1000
+_LOOK_BACK = 50_000  # records of the log, for requests that come again: as many as a service remembers
 _OVER_AFTER = 7 * DAY
 _KEPT_FOR = 7 * DAY  # in the log, of what is in the lake
 
@@ -106,7 +117,8 @@ def open_on(
     predictor = predictor_of(system, router, history, used.now(), grace)
     service = Service(predictor, Intake(system, history), Journal(log), used, limits)
     _remember_predictions(service, lake, predictions)
-    _remember_questions(service, lake, log.consumer(DECISIONS, ANSWERING_GROUP))
+    _remember_questions(service, lake, log)
+    _remember_outcomes(service, log.consumer(OUTCOMES, LAKE_GROUP))
     service.freshen({name: newest_visible(frame) for name, frame in history.items()})
     replayed = _replay(service, facts)
     return service, {name: frame.height for name, frame in history.items()}, replayed
@@ -115,8 +127,12 @@ def open_on(
 def predictor_of(
     system: System, router: Router, history: Mapping[str, pl.DataFrame], now: int, grace: int
 ) -> Predictor:
-    """Return a predictor whose state holds a history, for decisions from `now` less the grace on (microseconds)."""
-    state = OnlineState(plan(system.features), grace=grace)
+    """Return a predictor whose state holds a history, for decisions from `now` less the grace on (microseconds).
+
+    On a schedule the grace is at least the time from tick to tick: a decision is made at the last one, which may be that old.
+    """
+    every = 0 if system.decision.every is None else parse_span(system.decision.every)
+    state = OnlineState(plan(system.features), grace=max(grace, every))
     for name in state.tables:
         state.add(name, history[name])
     state.advance(now - 1)
@@ -146,9 +162,14 @@ def newest_visible(facts: pl.DataFrame) -> int:
 
 
 def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer) -> None:
-    """Learn as of when decisions were answered, by the lake and by what the log has after it, and what was answered there."""
+    """Learn as of when decisions were answered, by the lake and by what the log has after it, and what was answered there.
+
+    Also what the log still has from before, so that a request that comes again, because its server was killed before it
+    had the answer, is answered as it was the first time.
+    """
     stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
     service.begin_after(stored if isinstance(stored, int) else 0)
+    predictions.seek(max(0, predictions.position - _LOOK_BACK))
     while records := predictions.poll(_PAGE):
         for record in records:
             made = read_prediction(record.value)
@@ -157,8 +178,14 @@ def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer
     predictions.close()
 
 
-def _remember_questions(service: Service, lake: Lake, decisions: LogConsumer) -> None:
+def _remember_questions(service: Service, lake: Lake, log: EmbeddedLog) -> None:
     """Learn which decisions were asked for and are yet to be answered, and what was answered to the others."""
+    for answer in _last_answers(log):
+        told = answer.error or answer.prediction
+        if told is not None:
+            service.remembered.answered(answer.id, told)
+    decisions = log.consumer(DECISIONS, ANSWERING_GROUP)
+    service.answered_before = decisions.position
     asked: list[str] = []
     while records := decisions.poll(_PAGE):
         asked += [record.id for record in records]
@@ -170,6 +197,25 @@ def _remember_questions(service: Service, lake: Lake, decisions: LogConsumer) ->
     for prediction_id in asked:
         service.remembered.asked(prediction_id)
     service.asked_to_answer.set()
+
+
+def _remember_outcomes(service: Service, outcomes: LogConsumer) -> None:
+    """Learn what somebody said came true that the lake has not got yet, and when and by which requests it was last said."""
+    outcomes.seek(max(0, outcomes.position - _PAGE))
+    while records := outcomes.poll(_PAGE):
+        for record in records:
+            service.learn_outcomes(record.id, read_outcomes(record.value))
+    outcomes.close()
+
+
+def _last_answers(log: EmbeddedLog) -> Iterator[Answered]:
+    """Yield what was last answered to decisions that were asked for on a topic."""
+    answers = log.consumer(ANSWERS, ANSWERING_GROUP)
+    answers.seek(max(0, log.end(ANSWERS) - _LOOK_BACK))
+    while records := answers.poll(_PAGE):
+        yield from (msgspec.json.decode(record.value, type=Answered) for record in records)
+    answers.close()
+    log.forget(ANSWERS, ANSWERING_GROUP)  # nobody reads on from here: retention need not wait
 
 
 def _replay(service: Service, consumer: LogConsumer) -> int:

@@ -8,12 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
-
 from mainspring import answers
 from mainspring.ledger.records import Role
 from mainspring.serving import handlers
-from mainspring.serving.front import Answer
+from mainspring.serving.front import Answer, Call
 
 if TYPE_CHECKING:
     from mainspring.serving.handlers import Site
@@ -29,7 +27,7 @@ class Operation:
     path: str
     name: str  # in figures and logs
     role: Role | None
-    handler: Callable[[Site, Request], Awaitable[Answer]]
+    handler: Callable[[Site, Call], Awaitable[Answer]]
     summary: str
     description: str = ""
     takes: str | None = None

@@ -15,7 +15,7 @@ from mainspring.serving.current_rows import CurrentRows
 from mainspring.serving.decision_rows import DecisionRows
 from mainspring.serving.router import LoadedArm, Router
 
-__all__ = ["Asked", "Predicted", "Predictor", "answer_of"]
+__all__ = ["Asked", "Predicted", "Predictor", "Prepared", "decision_time", "prediction_of"]
 
 
 class Asked(NamedTuple):
@@ -34,6 +34,14 @@ class Predicted(NamedTuple):
     features: dict[str, Any]
 
 
+class Prepared(NamedTuple):
+    """A decision that is ready to be asked of its arm; the row's instants are in microseconds, `_at` is the decision's time."""
+
+    row: dict[str, Any]
+    features: dict[str, Any]
+    arm: LoadedArm
+
+
 class Predictor:
     """Answers decisions of one system from the state that facts have been put into.
 
@@ -45,14 +53,14 @@ class Predictor:
     def __init__(self, system: System, state: OnlineState, router: Router) -> None:
         self.system, self.state, self.router = system, state, router
         self.rows = DecisionRows(system.decision.table)
-        self._due = _decision_time(system.decision)
+        self._due = decision_time(system.decision)
         self.current = CurrentRows(system.decision, self._due)
         self._holds = row_function(system.decision.where, {}) if system.decision.where is not None else None
 
-    def predict(self, asked: Asked, now: int, prediction_id: str) -> Predicted:
-        """Answer one decision.
+    def prepare(self, asked: Asked, now: int) -> Prepared:
+        """Find the row, the features and the arm of a decision.
 
-        Raises ServingError (SERVE_ROW, SERVE_UNKNOWN), DataError (DATA_FORGOTTEN), BundleError (BUNDLE_INPUT).
+        Raises ServingError (SERVE_ROW, SERVE_UNKNOWN), DataError (DATA_FORGOTTEN).
         """
         row = self._known_row(asked.given, now) if asked.by_key else self.rows.read(asked.given, now)
         row["_at"] = now
@@ -72,10 +80,7 @@ class Predictor:
                 exists=f"Decisions are made where {self.system.decision.where!r}.",
                 fix="Ask for rows for which that is true.",
             )
-        features = self.state.answer(row)
-        arm = self.router.pick(row)
-        prediction = answer_of(arm, features, row["_at"], prediction_id, explain=asked.explain)
-        return Predicted(prediction, row, features)
+        return Prepared(row, self.state.answer(row), self.router.pick(row))
 
     @property
     def task(self) -> str:
@@ -99,33 +104,33 @@ class Predictor:
         return row
 
 
-def answer_of(
-    arm: LoadedArm, features: Mapping[str, Any], at: int, prediction_id: str, *, explain: bool = False
+def prediction_of(
+    prepared: Prepared, answer: float | tuple[float, ...], prediction_id: str, *, explain: bool = False
 ) -> Prediction:
-    """Return what an arm answers to features as of an instant (microseconds).
+    """Return the answer of a model to a prepared decision as it is told.
 
-    Raises BundleError (BUNDLE_INPUT).
+    Raises BundleError (BUNDLE_INPUT) when the model cannot explain itself.
     """
-    model = arm.model
-    answer = model.predict_one(features)
-    told: dict[str, Any] = {}
-    if isinstance(answer, tuple):
-        told["classes"] = dict(zip(model.model.classes, answer, strict=True))
-    else:
-        told["probability" if model.model.task == "binary" else "value"] = answer
+    row, features, arm = prepared
+    model, task = arm.model, arm.model.model.task
+    several = isinstance(answer, tuple)
     return Prediction(
         prediction_id=prediction_id,
-        decided_at=format_instant(at),
+        decided_at=format_instant(row["_at"]),
         model=arm.arm.model,
         arm=arm.arm.name,
+        probability=answer if task == "binary" else None,  # type: ignore[arg-type]
+        value=answer if task == "regression" else None,  # type: ignore[arg-type]
+        classes=dict(zip(model.model.classes, answer, strict=True)) if several else None,  # type: ignore[arg-type]
         decision=model.decide_one(answer),
+        interval=model.interval_one(answer) if task == "regression" else None,  # type: ignore[arg-type]
         features=dict(features) if explain else None,
         contributions=model.contributions_one(features) if explain else None,
-        **told,
     )
 
 
-def _decision_time(decision: Decision) -> Callable[[Mapping[str, Any], int], int | None]:
+def decision_time(decision: Decision) -> Callable[[Mapping[str, Any], int], int | None]:
+    """Return what tells when the decision of a row is made (None: the row does not tell); on a schedule the last tick by now."""
     if decision.every is None:
         time = row_function(decision.time, {})
         return lambda row, now: time(row, ())

@@ -26,6 +26,7 @@ __all__ = [
     "write",
 ]
 
+Scalar = bool | int | float | str | None
 FACTS = "facts"
 DECISIONS = "decisions"  # asked for, to be answered later
 PREDICTIONS = "predictions"  # the journal
@@ -48,8 +49,8 @@ class DecisionAsked(msgspec.Struct, frozen=True, kw_only=True):
     Written as JSON, so that other programs may ask.
     """
 
-    row: dict[str, Any] | None = None
-    key: Any = None
+    row: dict[str, Scalar] | None = None
+    key: dict[str, Scalar] | str | int | None = None
     explain: bool = False
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mainspring.answers import Failure, Outcome, Prediction
 
 __all__ = ["Remembered"]
@@ -12,12 +10,13 @@ _REMEMBERED = 50_000
 
 
 class Remembered:
-    """The newest answers, outcomes and open questions by prediction id; what is older is in the lake."""
+    """The newest answers, outcomes and open questions by prediction id, and requests that told outcomes; the lake has what is older."""
 
     def __init__(self, limit: int = _REMEMBERED) -> None:
         self._limit = limit
         self._answers: dict[str, Prediction | Failure] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._heard: dict[str, None] = {}
         self._pending: set[str] = set()
 
     def asked(self, prediction_id: str) -> bool:
@@ -45,6 +44,16 @@ class Remembered:
         if len(self._outcomes) > self._limit:
             del self._outcomes[next(iter(self._outcomes))]
 
+    def hear(self, request: str) -> None:
+        """Remember the name of a request that told outcomes."""
+        self._heard[request] = None
+        if len(self._heard) > self._limit:
+            del self._heard[next(iter(self._heard))]
+
+    def heard(self, request: str) -> bool:
+        """Say whether a request of that name told its outcomes already: they count from then on, not from now."""
+        return request in self._heard
+
     def answer(self, prediction_id: str) -> Prediction | Failure | None:
         """Return an answer, None where it is not in mind."""
         return self._answers.get(prediction_id)
@@ -60,6 +69,3 @@ class Remembered:
     @property
     def n_pending(self) -> int:
         return len(self._pending)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._answers)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 from mainspring.answers import Arm
 from mainspring.ledger import check_arms
 from mainspring.model.fast import CompiledModel
+from mainspring.serving.batching import MicroBatcher
 
 __all__ = ["LoadedArm", "Router", "only"]
 
@@ -23,13 +24,14 @@ class LoadedArm:
 
     arm: Arm
     model: CompiledModel
+    batcher: MicroBatcher | None = None  # where it pays to ask the model for many at once
 
 
 class Router:
     """Picks an arm for each decision, by the key of its row. Never changed: other shares are another router.
 
-    Guarantees: over many keys each arm gets its share of them; a key keeps its arm across restarts and servers; when one
-    arm's share grows and another's shrinks, keys move from the one to the other only. Every arm has its own stream of
+    Guarantees: over many keys each arm gets its share of them; a key keeps its arm across restarts and servers; when shares
+    change, a key moves only to an arm whose share grew or from one whose share shrank. Every arm has its own stream of
     numbers, hashed from system, arm and key, and the one with the least -log(u) / share answers (weighted rendezvous
     hashing: Schindelhauer and Schomaker 2005, "Weighted Distributed Hash Tables").
     """
@@ -38,7 +40,8 @@ class Router:
         """`keys` are the columns that name a decision's row. Raises LedgerError (LEDGER_ARMS)."""
         by_name = {loaded.arm.name: loaded for loaded in arms}
         checked = check_arms([loaded.arm for loaded in arms])
-        loaded = [LoadedArm(arm, by_name[arm.name].model) for arm in checked]
+        loaded = [replace(by_name[arm.name], arm=arm) for arm in checked]
+        self.loaded = tuple(loaded)
         self.arms = tuple(each.arm for each in loaded)
         self.champion = loaded[0]
         self.shadows = {arm.name: arm.model for arm in self.arms if arm.role == "shadow"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from mainspring.serving.given_rows import read_rows
 from mainspring.serving.intake import Intake, Taken
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
-from mainspring.serving.predictor import Asked, Predicted, Predictor
+from mainspring.serving.predictor import Asked, Predicted, Predictor, prediction_of
 from mainspring.serving.records import (
     DECISIONS,
     FACTS,
@@ -40,6 +41,7 @@ from mainspring.stream import Message, Record
 
 __all__ = ["Service", "failure_of"]
 
+_log = logging.getLogger("mainspring.serving")
 _RETRY_SECONDS = 2
 _FORGET_AFTER = 50_000
 _MOST_PENDING = 100_000
@@ -67,6 +69,7 @@ class Service:
         self.fresh: dict[str, int] = {}  # by table: from when its newest fact is visible
         self.lags: Counter[str] = Counter()  # by table: how long accepted facts took to come in all, in microseconds
         self.asked_to_answer = asyncio.Event()  # there is something on the topic of decisions
+        self.answered_before = 0  # the offset in that topic up to which everything is answered
         self._ids, self._numbers = secrets.token_hex(8) + "-", count(1)
         self._learned = 0  # facts accepted since the state last forgot
         self._decided = 0  # the latest instant as of which a decision was answered
@@ -146,7 +149,7 @@ class Service:
         name = None if event_id is None else _name_of(event_id, asked)
         if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
             return before
-        predicted, message = self._answer(asked, name or self._new_id())
+        predicted, message = await self._answer(asked, name or self._new_id())
         await self._keep([message])
         return self._answered(predicted)
 
@@ -157,24 +160,28 @@ class Service:
 
         Raises ServingError (SERVE_UNAVAILABLE).
         """
-        answers: list[Prediction | Predicted | MainspringError] = []
-        messages: list[Message] = []
-        for place, asked in enumerate(many):
-            name = None if event_id is None else _name_of(event_id, asked)
-            if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
-                answers.append(before)
-                continue
-            try:
-                predicted, message = self._answer(asked, name or self._new_id())
-                answers.append(predicted)
-                messages.append(message)
-            except _REFUSALS as error:
-                answers.append(error)
-                await asyncio.sleep(0)  # a row that is refused has taken long
-            if place % _ROWS_A_TURN == _ROWS_A_TURN - 1:
+        answers: list[Prediction | tuple[Predicted, Message] | MainspringError] = []
+        for begin in range(0, len(many), _ROWS_A_TURN):
+            some = many[begin : begin + _ROWS_A_TURN]
+            if self.predictor.router.champion.batcher is not None:  # its answers are computed together
+                answers += await asyncio.gather(*[self._answer_or_refuse(asked, event_id) for asked in some])
+            else:
+                answers += [await self._answer_or_refuse(asked, event_id) for asked in some]
                 await asyncio.sleep(0)
-        await self._keep(messages)
-        return [self._answered(each) if isinstance(each, Predicted) else each for each in answers]
+        await self._keep([each[1] for each in answers if isinstance(each, tuple)])
+        return [self._answered(each[0]) if isinstance(each, tuple) else each for each in answers]
+
+    async def _answer_or_refuse(
+        self, asked: Asked, event_id: str | None
+    ) -> Prediction | tuple[Predicted, Message] | MainspringError:
+        name = None if event_id is None else _name_of(event_id, asked)
+        if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
+            return before
+        try:
+            return await self._answer(asked, name or self._new_id())
+        except _REFUSALS as error:
+            await asyncio.sleep(0)  # a row that is refused has taken long: others have a turn
+            return error
 
     async def ask_later(self, asked: DecisionAsked, *, event_id: str | None = None) -> str:
         """Accept a decision that is answered as soon as there is time; return the id of its prediction.
@@ -186,14 +193,19 @@ class Service:
         value = write(asked)
         name = self._new_id() if event_id is None else _digest(event_id, value)
         if self.remembered.n_pending >= _MOST_PENDING:
-            raise _unavailable(f"{_MOST_PENDING:,} decisions wait for their answers already")
+            raise _unavailable(f"{_MOST_PENDING:,} decisions wait for their answers already.")
         if self.remembered.asked(name):
             try:
-                await self._keep([Message(topic=DECISIONS, value=value, id=name)])
-            except BaseException:
+                offset = await self.journal.write(Message(topic=DECISIONS, value=value, id=name))
+            except BaseException as error:
                 self.remembered.withdrawn(name)
+                if isinstance(error, WorkspaceError | StreamError):
+                    raise _unavailable(error.problem) from error
                 raise
-            self.asked_to_answer.set()
+            if offset < self.answered_before:  # asked and answered so long ago that only the lake knows
+                self.remembered.withdrawn(name)
+            else:
+                self.asked_to_answer.set()
         return name
 
     async def answer_asked(self, records: Sequence[Record]) -> list[Answered]:
@@ -205,33 +217,50 @@ class Service:
         Raises ServingError (SERVE_UNAVAILABLE); then nothing was answered.
         """
         messages: list[Message] = []
-        answers: list[tuple[str, Prediction | Predicted | Failure]] = []
+        answers: dict[str, Prediction | Predicted | Failure] = {}
         for place, record in enumerate(records):
-            before = self.remembered.answer(record.id)
-            if before is not None:
-                answers.append((record.id, before))
+            if record.id in answers:  # a broker that does not tell them apart
                 continue
-            try:
-                asked = read_decision(record.value)
-                by_key = asked.row is None
-                given = asked.key if by_key else asked.row
-                predicted, message = self._answer(Asked(given, by_key, asked.explain), record.id)
-                messages.append(message)
-                answers.append((record.id, predicted))
-            except (msgspec.MsgspecError, UnicodeDecodeError, *_REFUSALS) as error:
-                failure = failure_of(error) if isinstance(error, MainspringError) else _unreadable(error)
-                answers.append((record.id, failure))
+            answer: Prediction | Predicted | Failure | None = self.remembered.answer(record.id)
+            if answer is None:
+                try:
+                    answer, message = await self._answer(self._question(record), record.id)
+                    messages.append(message)
+                except _REFUSALS as error:
+                    answer = failure_of(error)
+                except Exception:  # of whatever kind: one record must not hold up all that come after it
+                    _log.exception("the decision %s failed", record.id)
+                    answer = Failure(code="UNEXPECTED", message=f"The decision {record.id} failed.")
+            answers[record.id] = answer
             if place % _ROWS_A_TURN == _ROWS_A_TURN - 1:
                 await asyncio.sleep(0)
         await self._keep(messages)
         told = []
-        for name, answer in answers:
+        for name, answer in answers.items():
             final = self._answered(answer) if isinstance(answer, Predicted) else answer
             self.remembered.answered(name, final)
             told.append(
                 Answered(id=name, error=final) if isinstance(final, Failure) else Answered(id=name, prediction=final)
             )
         return told
+
+    def _question(self, record: Record) -> Asked:
+        """What a record of a topic asks for.
+
+        Raises ServingError (SERVE_BODY).
+        """
+        if refused := self.limits.refuse_body(record.value):
+            raise refused
+        try:
+            asked = read_decision(record.value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ServingError(
+                "SERVE_BODY",
+                f"The decision cannot be read: {error}.",
+                fix='Send {"row": {…}} or {"key": {…}} as JSON.',
+            ) from error
+        by_key = asked.row is None
+        return Asked(asked.key if by_key else asked.row, by_key, asked.explain)
 
     # -- outcomes ------------------------------------------------------------------------------------------------------
 
@@ -245,16 +274,13 @@ class Service:
         """
         task = self.predictor.task
         given, labels, rejections = read_labels(body, task, self.limits)
-        if labels:
+        name = secrets.token_hex(12) if event_id is None else _digest(event_id, body)
+        if labels and not self.remembered.heard(name):
             # Never twice the same instant: what is said later is what counts.
             arrived_at = self._told = max(self.clock.now(), self._decided, self._told) + 1
-            name = secrets.token_hex(12) if event_id is None else _digest(event_id, body)
-            value = write(OutcomesTold(arrived_at=arrived_at, labels=labels))
-            await self._keep([Message(topic=OUTCOMES, value=value, id=name)])
-            known_at = format_instant(arrived_at)
-            for prediction_id, label in labels.items():
-                said = bool(label) if task == "binary" else label
-                self.remembered.told(prediction_id, Outcome(label=said, known_at=known_at, source="feedback"))
+            told = OutcomesTold(arrived_at=arrived_at, labels=labels)
+            await self._keep([Message(topic=OUTCOMES, value=write(told), id=name)])
+            self.learn_outcomes(name, told)
         rejected = len(rejections)
         return Kept(
             table=OUTCOMES,
@@ -265,21 +291,36 @@ class Service:
             rejections=tuple(rejections[:100]),
         )
 
+    def learn_outcomes(self, name: str, told: OutcomesTold) -> None:
+        """Remember outcomes that the log has, told by the request of a name."""
+        self._told = max(self._told, told.arrived_at)
+        known_at = format_instant(told.arrived_at)
+        for prediction_id, label in told.labels.items():
+            said = bool(label) if self.predictor.task == "binary" else label
+            self.remembered.told(prediction_id, Outcome(label=said, known_at=known_at, source="feedback"))
+        self.remembered.hear(name)
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _answer(self, asked: Asked, prediction_id: str) -> tuple[Predicted, Message]:
-        """Answer one decision now; what is to be journalled comes with it."""
+    async def _answer(self, asked: Asked, prediction_id: str) -> tuple[Predicted, Message]:
+        """Answer one decision as of now; what is to be journalled comes with it."""
         now = self.settled()
-        predicted = self.predictor.predict(asked, now, prediction_id)
-        self._decided = max(self._decided, predicted.row["_at"])
-        prediction = predicted.prediction
+        prepared = self.predictor.prepare(asked, now)
+        row, features, arm = prepared
+        self._decided = max(self._decided, row["_at"])  # at once: whatever arrives from now on comes after it
+        if arm.batcher is None:
+            answer = arm.model.predict_one(features)
+        else:
+            answer = await arm.batcher.predict_one(features)
+        prediction = prediction_of(prepared, answer, prediction_id, explain=asked.explain)
+        predicted = Predicted(prediction, row, features)
         if asked.explain:  # the journal has the features in any case, and contributions follow from them
             prediction = msgspec.structs.replace(prediction, features=None, contributions=None)
         made = PredictionMade(
             prediction=prediction,
             answered_at=now,
-            row=predicted.row,
-            features=predicted.features,
+            row=row,
+            features=features,
             shadows=self.predictor.router.shadows,
         )
         return predicted, Message(topic=PREDICTIONS, value=write(made), id=prediction_id)
@@ -331,14 +372,6 @@ class Service:
 def failure_of(error: MainspringError) -> Failure:
     """Return an error as it is told to clients."""
     return Failure(code=error.code, message=error.problem, exists=error.exists, fix=error.fix)
-
-
-def _unreadable(error: Exception) -> Failure:
-    return Failure(
-        code="SERVE_BODY",
-        message=f"The decision cannot be read: {error}.",
-        fix='Send {"row": {…}} or {"key": {…}} as JSON.',
-    )
 
 
 def _unavailable(why: str) -> ServingError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mainspring.answers import Prediction
-from mainspring.errors import MainspringError
+from mainspring.errors import WorkspaceError
 from mainspring.model import Model
 from mainspring.model.plain_values import frame_of
 from mainspring.serving.records import PredictionMade
@@ -28,7 +28,8 @@ class Shadows:
     def predictions(self, made: Sequence[PredictionMade]) -> Iterator[PredictionMade]:
         """Yield what the shadows of these predictions would have answered; the id is the answered one's with the arm's name.
 
-        A model that cannot be loaded, or not asked with these features, is told in the log once and left out.
+        A model that cannot be loaded, or not asked with these features, is told in the log and left out: from then on, or
+        for now where only the workspace cannot be read.
         """
         asked: dict[tuple[str, str], list[PredictionMade]] = {}
         for each in made:
@@ -40,11 +41,11 @@ class Shadows:
                 continue
             try:
                 answers = model.predict(frame_of([each.features for each in each_made], model.schema))
-            except MainspringError as error:
+                decisions = model.decide(answers).tolist()
+            except Exception as error:  # of whatever kind: a shadow must not keep predictions out of the lake
                 _log.warning("the shadow %s cannot be asked: %s", name, error)
                 self._models[name] = None
                 continue
-            decisions = model.decide(answers).tolist()
             for each, answer, decision in zip(each_made, answers.tolist(), decisions, strict=True):
                 told: dict[str, Any] = {}
                 if model.task == "multiclass":
@@ -69,7 +70,9 @@ class Shadows:
         if name not in self._models:
             try:
                 self._models[name] = self._load(name)
-            except MainspringError as error:
+            except Exception as error:  # of whatever kind, as above
                 _log.warning("the shadow %s cannot be loaded: %s", name, error)
+                if isinstance(error, WorkspaceError):
+                    return None
                 self._models[name] = None
         return self._models[name]

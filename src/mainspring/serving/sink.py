@@ -16,13 +16,14 @@ import msgspec
 import polars as pl
 
 from mainspring.clock import parse_span
-from mainspring.declare import Category, Float, Key, KnownAt, System, Text, Time, make_table, walk
+from mainspring.declare import Category, Float, Key, KnownAt, System, Table, Text, Time, make_table, walk
 from mainspring.errors import ContractError, WorkspaceError
 from mainspring.features import INSTANT
 from mainspring.labels import mature
 from mainspring.lake import Lake
-from mainspring.lake.parsing import DTYPES
+from mainspring.lake.parsing import DTYPES, read_column
 from mainspring.serving.given_rows import read_rows
+from mainspring.serving.intake import too_far_ahead
 from mainspring.serving.limits import Limits
 from mainspring.serving.records import (
     FACTS,
@@ -70,7 +71,10 @@ OUTCOMES_TABLE = make_table(
     },
     description="What came true of a prediction, once that was known; of several outcomes the newest counts.",
 )
-_PAGE = 2000
+_PAGE = 10_000
+_STORED: dict[str, Any] = {
+    "prediction": pl.Float64, "classes": pl.String, "decision": pl.String, "answered_at": INSTANT,
+}  # fmt: skip
 _log = logging.getLogger("mainspring.serving")
 
 
@@ -96,7 +100,10 @@ class Sink:
         set_aside: Path | None = None,
         shadows: Shadows | None = None,
     ) -> None:
-        """`set_aside` is the folder for requests that the lake cannot take; without it such a request stops the sink."""
+        """`set_aside` is the folder for requests that the lake cannot take; without it such a request stops the sink.
+
+        A lake that can take nothing, for its disk is full or its catalog is away, is no fault of a request.
+        """
         self._system, self._lake, self._set_aside, self._shadows = system, lake, set_aside, shadows
         self._limits = limits or Limits()
         self._tables = {table.__schema__.name: table for table in system.tables}
@@ -104,6 +111,9 @@ class Sink:
         self._predictions = broker.consumer(PREDICTIONS, LAKE_GROUP)
         self._outcomes = broker.consumer(OUTCOMES, LAKE_GROUP)
         self._pending: pl.DataFrame | None = None
+        self._sure = (
+            False  # that what is polled next is not in the lake: a sink that was killed may have left some there
+        )
 
     def drain(self, now: int) -> Drained:
         """Bring everything into the lake that is in the log, and the outcomes that are known by `now` (microseconds).
@@ -111,7 +121,11 @@ class Sink:
         Raises WorkspaceError; then what was not committed comes again with the next call.
         """
         facts = self._drain(self._facts, self._ingest_facts)
-        predictions = self._drain(self._predictions, self._ingest_predictions)
+        try:
+            predictions = self._drain(self._predictions, self._ingest_predictions)
+        except BaseException:
+            self._sure = False
+            raise
         feedback = self._drain(self._outcomes, self._ingest_feedback)
         return Drained(facts, predictions, self._join_outcomes(now), feedback)
 
@@ -139,9 +153,9 @@ class Sink:
     def _ingest_facts(self, records: list[Record]) -> None:
         try:
             self._ingest_sent([read_facts(record.value) for record in records])
-        except WorkspaceError:
-            raise
-        except Exception:  # of whatever kind: one request must not keep all that come after it out of the lake
+        except Exception as error:  # of whatever kind: one request must not keep all that come after it out of the lake
+            if _is_of_the_lake(error):
+                raise
             for record in records:
                 self._ingest_alone(record)
 
@@ -149,10 +163,8 @@ class Sink:
         """Bring in one request; where the lake cannot take it, set it aside as it was sent, and go on."""
         try:
             self._ingest_sent([read_facts(record.value)])
-        except WorkspaceError:
-            raise
-        except Exception:
-            if self._set_aside is None:
+        except Exception as error:
+            if self._set_aside is None or _is_of_the_lake(error):
                 raise
             _log.exception("request %s cannot be brought into the lake and is set aside", record.id)
             with storage_errors(self._set_aside):
@@ -160,12 +172,20 @@ class Sink:
             write_atomically(self._set_aside / f"{record.offset}.msgpack", record.value)
 
     def _ingest_sent(self, sent: list[FactsSent]) -> None:
-        for table, frame, arrived_at in _batches(sent, self._limits):
-            try:
-                self._lake.ingest(self._tables[table], frame, arrived_at=arrived_at)
-            except ContractError as error:
-                if error.code != "CONTRACT_ALL_REJECTED":  # those are in quarantine, where they belong
-                    raise
+        for name, frame, arrived_at in _batches(sent, self._limits):
+            table = self._tables[name]
+            taken = _taken(table, frame, arrived_at)
+            self._ingest(table, frame.filter(taken), arrived_at=arrived_at.filter(taken))
+
+    def _ingest(self, table: type[Table], frame: pl.DataFrame, **options: Any) -> None:
+        """Bring rows into the lake; those that break the contract are in quarantine, where they belong, even all of them."""
+        if not frame.height:
+            return
+        try:
+            self._lake.ingest(table, frame, **options)
+        except ContractError as error:
+            if error.code != "CONTRACT_ALL_REJECTED":
+                raise
 
     # -- predictions ---------------------------------------------------------------------------------------------------
 
@@ -173,8 +193,14 @@ class Sink:
         made = [read_prediction(record.value) for record in records]
         if self._shadows is not None:
             made += self._shadows.predictions(made)
-        self._lake.ingest(PREDICTIONS_TABLE, pl.DataFrame([_stored(each) for each in made], infer_schema_length=None))
-        self._pending = None  # they are read again: also those that a killed sink had brought in
+        stored = pl.DataFrame([_stored(each) for each in made], schema_overrides=_STORED)
+        self._ingest(PREDICTIONS_TABLE, stored, none_stored=self._sure)
+        if not self._sure:
+            self._pending = None  # they are read again: also those that a killed sink had brought in
+        elif self._pending is not None:
+            new = stored.with_columns(pl.col("decided_at").str.to_datetime("%+", time_unit="us", time_zone="UTC"))
+            self._pending = pl.concat([self._pending, predicted_decisions(self._system, new)])
+        self._sure = True
 
     def _ingest_feedback(self, records: list[Record]) -> None:
         told = [
@@ -182,7 +208,7 @@ class Sink:
             for each in (read_outcomes(record.value) for record in records)
             for prediction_id, label in each.labels.items()
         ]
-        self._lake.ingest(
+        self._ingest(
             OUTCOMES_TABLE,
             pl.DataFrame(
                 {
@@ -201,7 +227,7 @@ class Sink:
         pending = self._pending if self._pending is not None else self._unjoined()
         self._pending = pending
         label = self._system.label
-        if not pending.height or (now <= pending["_at"].to_physical().min()):  # type: ignore[operator]
+        if not pending.height or now <= pending["_at"].to_physical().min():  # type: ignore[operator]
             return 0
         facts = {name: self._lake.read(table, known_before=now + 1) for name, table in self._label_tables().items()}
         found = mature(label, self._system.decision, pending, facts, as_of=now).frame
@@ -253,6 +279,14 @@ def decided_at(record: Record) -> int:
     return int(read_prediction(record.value).row["_at"])
 
 
+def _is_of_the_lake(error: Exception) -> bool:
+    """Whether an error says that the lake can take nothing for now, rather than something about a request."""
+    from pyiceberg.exceptions import RESTError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, (WorkspaceError, OSError, MemoryError, RESTError, SQLAlchemyError))
+
+
 def _stored(made: PredictionMade) -> dict[str, Any]:
     prediction = made.prediction
     number = prediction.probability if prediction.probability is not None else prediction.value
@@ -268,6 +302,16 @@ def _stored(made: PredictionMade) -> dict[str, Any]:
         "row": msgspec.json.encode(made.row).decode(),
         "features": msgspec.json.encode(made.features).decode(),
     }
+
+
+def _taken(table: type[Table], frame: pl.DataFrame, arrived_at: pl.Series) -> pl.Series:
+    """Which rows the server may have taken: all but those of which it said that their time is too far ahead."""
+    known_at = table.__schema__.known_at
+    source = "" if known_at is None else known_at.source or known_at.name
+    reading = None if known_at is None or source not in frame.columns else read_column(known_at, frame[source])
+    if reading is None:
+        return pl.repeat(True, frame.height, eager=True)
+    return ~too_far_ahead(reading.values, arrived_at)
 
 
 def _batches(sent: Sequence[FactsSent], limits: Limits) -> Iterator[tuple[str, pl.DataFrame, pl.Series]]:

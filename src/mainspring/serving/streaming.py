@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from mainspring.errors import ServingError, StreamError, WorkspaceError
 from mainspring.serving.records import ANSWERS, write
 from mainspring.serving.service import Service
-from mainspring.stream import Consumer, Message
+from mainspring.stream import Consumer, Message, Record
 
 __all__ = ["ANSWERING_GROUP", "DecisionStream"]
 
@@ -18,6 +21,7 @@ _PAGE = 500
 _RETRY_SECONDS = 2.0
 _PATIENCE_SECONDS = 0.5
 _log = logging.getLogger("mainspring.serving")
+T = TypeVar("T")
 
 
 class DecisionStream:
@@ -34,27 +38,30 @@ class DecisionStream:
     async def run(self) -> None:
         """Answer until cancelled."""
         while True:
-            try:
-                if self._wake is not None:
-                    await self._wake.wait()
-                    self._wake.clear()
-                await self._answer_all()
-            except (WorkspaceError, StreamError) as error:  # of reading or committing: what was answered is remembered
-                _log.warning("decisions are not answered for now: %s", error)
-                await asyncio.sleep(_RETRY_SECONDS)
-                if self._wake is not None:
-                    self._wake.set()
+            if self._wake is not None:
+                await self._wake.wait()
+                self._wake.clear()
+            while records := await _at_last(self._poll):
+                await _at_last(partial(self._answer, records))
+                await _at_last(partial(asyncio.to_thread, self._consumer.commit))
 
-    async def _answer_all(self) -> None:
+    async def _poll(self) -> list[Record]:
         patience = 0.0 if self._wake is not None else _PATIENCE_SECONDS
-        while records := await asyncio.to_thread(self._consumer.poll, _PAGE, patience):
-            while True:
-                try:
-                    answered = await self._service.answer_asked(records)
-                    messages = [Message(topic=ANSWERS, value=write(each), id=each.id) for each in answered]
-                    await asyncio.gather(*[self._service.journal.write(message) for message in messages])
-                    break
-                except (ServingError, WorkspaceError, StreamError) as error:
-                    _log.warning("decisions are not answered for now: %s", error)
-                    await asyncio.sleep(_RETRY_SECONDS)
-            await asyncio.to_thread(self._consumer.commit)
+        return await asyncio.to_thread(self._consumer.poll, _PAGE, patience)
+
+    async def _answer(self, records: Sequence[Record]) -> None:
+        answered = await self._service.answer_asked(records)
+        messages = [Message(topic=ANSWERS, value=write(each), id=each.id) for each in answered]
+        await asyncio.gather(*[self._service.journal.write(message) for message in messages])
+        if self._wake is not None:  # the server's own topic, in which it finds what is asked for twice
+            self._service.answered_before = records[-1].offset + 1
+
+
+async def _at_last(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try until it works: what was answered before is remembered, so answering again changes nothing."""
+    while True:
+        try:
+            return await attempt()
+        except (ServingError, WorkspaceError, StreamError) as error:
+            _log.warning("decisions are not answered for now: %s", error)
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from mainspring.declare import Expression, Kind
 from mainspring.declare.kind import STRINGS
 from mainspring.features.alignment import ALWAYS, encode_keys
 from mainspring.features.online.layout import Group, Lane
+from mainspring.features.online.texts import Texts
 from mainspring.features.rows import row_expression
-from mainspring.features.text_codes import number_text
 
-__all__ = ["Prepared", "PreparedLane", "Texts", "prepare_lane", "row_values", "slots_of"]
+__all__ = ["MISSING_TIME", "Prepared", "PreparedLane", "prepare_lane", "row_values", "slots_of", "times_of"]
 
 MISSING_TIME = np.iinfo(np.int64).min
 """A missing instant or span among payloads: no calendar reaches it."""
@@ -43,27 +43,6 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.times)
-
-
-@dataclass(eq=False)
-class Texts:
-    """Numbers texts from 0, for ever the same number for the same text."""
-
-    codes: dict[str, int] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
-
-    def number(self, values: pl.Series) -> np.ndarray:
-        """Return the code of each text (int64); -1 where it is missing."""
-        codes, _ = number_text(values.cast(pl.String))
-        known = [self._code(text) for text in values.cast(pl.String).drop_nulls().unique(maintain_order=True)]
-        return np.array([*known, -1], np.int64)[codes]
-
-    def _code(self, text: str) -> int:
-        code = self.codes.get(text)
-        if code is None:
-            code = self.codes[text] = len(self.texts)
-            self.texts.append(text)
-        return code
 
 
 def row_values(facts: pl.DataFrame, wanted: Iterable[Expression]) -> dict[str, pl.Series]:

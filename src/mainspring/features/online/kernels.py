@@ -1,19 +1,4 @@
-"""Kernels of the online state: one arena of memory, one region in it for each key of each lane.
-
-A lane is a stream of facts that count for the same aggregates (see layout.py). Its facts with one key live in a region of
-the arena, sorted by (visible time, order of arrival): `capacity` positions, of which `count` from `first` on hold facts.
-A region is a table laid out column by column, and everything in it is 64 bits wide:
-
-    times       capacity x int64        visible times
-    values      capacity x float64      for each number of the lane: its values,
-    high, low   capacity x float64      and the sums of the earlier values of the key (`features.kernels.prefix_sums`)
-    payloads    capacity x int64        for each value that is picked or told apart: its bits or its code
-    peaks       capacity / BLOCK        for each number: the greatest and the least value of each block
-
-`slots` has a row for each region: BASE (where it begins in the arena), FIRST, COUNT, CAPACITY. Old facts leave in whole
-blocks, by moving FIRST; so the peaks stay what they are, and the sums go on as if the old facts were still there: a window's
-sum has the same bits as in batch, whose sums begin with the history.
-"""
+"""Kernels of the online state: facts are inserted into its regions (see regions.py), and aggregates answered from them."""
 
 from __future__ import annotations
 
@@ -21,14 +6,23 @@ import numpy as np
 from numba import njit
 
 from mainspring.features.kernels import _add_exactly, _sum_between
+from mainspring.features.online.regions import (
+    BASE,
+    BLOCK,
+    CAPACITY,
+    COUNT_OF,
+    FIRST,
+    NUMBERS,
+    PAYLOADS,
+    make_room,
+    positions_until,
+)
 
 __all__ = [
-    "BLOCK",
     "COUNT",
     "DISTINCT",
     "FIRST_VALUE",
     "FOREVER",
-    "FULL",
     "LATEST",
     "MAX",
     "MEAN",
@@ -38,29 +32,17 @@ __all__ = [
     "SUM",
     "answer",
     "insert",
-    "region_size",
-    "sweep",
 ]
 
-BLOCK = 16
 NO_SLOT = -1
-FULL = -1
-BASE, FIRST, COUNT_OF, CAPACITY = 0, 1, 2, 3
-NUMBERS, PAYLOADS, RETENTION, KEEPS_LAST = 0, 1, 2, 3  # the columns of `lanes`
 COUNT, SUM, MEAN, STD, MIN, MAX, LATEST, FIRST_VALUE, DISTINCT = range(9)
 STATISTIC, OFFSET, LANE, COLUMN, SPAN = 0, 1, 2, 3, 4  # the columns of `asked`
 FOREVER = -1  # the span of a latest value of any age
 
 
 @njit(cache=True, nogil=True)
-def region_size(capacity, numbers, payloads):  # type: ignore[no-untyped-def]
-    """How many words a region of so many positions takes."""
-    return capacity * (1 + 3 * numbers + payloads) + (capacity // BLOCK) * 2 * numbers
-
-
-@njit(cache=True, nogil=True)
-def insert(words, reals, used, slots, lane, lanes, rows, times, values, payloads, begin, end, watermark):  # type: ignore[no-untyped-def]
-    """Insert facts [begin, end) of a lane, in the order of arrival; return how far it came, and the words used then.
+def insert(words, reals, used, free, slots, lane, lanes, rows, times, values, payloads, begin, end, watermark):  # type: ignore[no-untyped-def]
+    """Insert facts [begin, end) of a lane, in the order of arrival; return how far it came.
 
     `words` and `reals` are the arena as int64 and as float64; `rows` holds each fact's slot (NO_SLOT: it has no key, and is
     passed over), `values` and `payloads` a row for each number and payload of the lane. It stops before a fact for which
@@ -71,10 +53,9 @@ def insert(words, reals, used, slots, lane, lanes, rows, times, values, payloads
         slot = rows[fact]
         if slot == NO_SLOT:
             continue
-        if slots[slot, FIRST] + slots[slot, COUNT_OF] == slots[slot, CAPACITY]:
-            used = _make_room(words, reals, used, slots, slot, lanes, lane, watermark)
-            if used == FULL:
-                return fact, FULL
+        full = slots[slot, FIRST] + slots[slot, COUNT_OF] == slots[slot, CAPACITY]
+        if full and not make_room(words, used, free, slots, slot, lanes, lane, watermark):
+            return fact
         base, capacity = slots[slot, BASE], slots[slot, CAPACITY]
         first, count = slots[slot, FIRST], slots[slot, COUNT_OF]
         time = times[fact]
@@ -92,7 +73,7 @@ def insert(words, reals, used, slots, lane, lanes, rows, times, values, payloads
             words[base + (1 + 3 * numbers + k) * capacity + position] = payloads[k, fact]
         slots[slot, COUNT_OF] = count + 1
         _follow(reals, base, capacity, first, first + count + 1, position, numbers, n_payloads)
-    return end, used
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -128,107 +109,6 @@ def _follow(reals, base, capacity, first, end, position, numbers, payloads):  # 
 
 
 @njit(cache=True, nogil=True)
-def _make_room(words, reals, used, slots, slot, lanes, lane, watermark):  # type: ignore[no-untyped-def]
-    """Give a full region room for one more fact: let old ones go, else move it to a larger one at the arena's end."""
-    _expire(words, slots, slot, lanes, lane, watermark)
-    numbers, payloads = lanes[lane, NUMBERS], lanes[lane, PAYLOADS]
-    first, count, capacity = slots[slot, FIRST], slots[slot, COUNT_OF], slots[slot, CAPACITY]
-    if first > 0 and 2 * count <= capacity:
-        _move(words, slots, slot, slots[slot, BASE], capacity, numbers, payloads)
-        return used
-    wanted = max(BLOCK, 2 * (count // BLOCK + 1) * BLOCK if count else BLOCK)
-    size = region_size(wanted, numbers, payloads)
-    if used + size > len(words):
-        return FULL
-    _move(words, slots, slot, used, wanted, numbers, payloads)
-    return used + size
-
-
-@njit(cache=True, nogil=True)
-def _move(words, slots, slot, base, capacity, numbers, payloads):  # type: ignore[no-untyped-def]
-    """Copy a region's facts to the beginning of another, or of itself; never to one that begins inside it."""
-    old_base, old_first = slots[slot, BASE], slots[slot, FIRST]
-    count, old_capacity = slots[slot, COUNT_OF], slots[slot, CAPACITY]
-    columns = 1 + 3 * numbers + payloads
-    for column in range(columns):
-        source, target = old_base + column * old_capacity + old_first, base + column * capacity
-        for i in range(count):
-            words[target + i] = words[source + i]
-    for peak in range(2 * numbers):
-        source = old_base + columns * old_capacity + peak * (old_capacity // BLOCK) + old_first // BLOCK
-        target = base + columns * capacity + peak * (capacity // BLOCK)
-        for i in range((count + BLOCK - 1) // BLOCK):
-            words[target + i] = words[source + i]
-    slots[slot, BASE], slots[slot, FIRST], slots[slot, CAPACITY] = base, 0, capacity
-
-
-@njit(cache=True, nogil=True)
-def _expire(words, slots, slot, lanes, lane, watermark):  # type: ignore[no-untyped-def]
-    """Let whole blocks of facts go that no window of a decision at or after the watermark can hold."""
-    base, first, count = slots[slot, BASE], slots[slot, FIRST], slots[slot, COUNT_OF]
-    if count == 0 or watermark < words[base + first]:
-        return
-    old = _after(words, base + first, count, watermark - lanes[lane, RETENTION])
-    if lanes[lane, KEEPS_LAST]:
-        old = min(old, max(0, _after(words, base + first, count, watermark) - 1))
-    elif old == count:
-        slots[slot, FIRST], slots[slot, COUNT_OF] = 0, 0
-        return
-    gone = old // BLOCK * BLOCK
-    slots[slot, FIRST] = first + gone
-    slots[slot, COUNT_OF] = count - gone
-
-
-@njit(cache=True, nogil=True)
-def _after(words, begin, count, instant):  # type: ignore[no-untyped-def]
-    """How many of the sorted times are at or before an instant."""
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) // 2
-        if words[begin + middle] <= instant:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(cache=True, nogil=True)
-def sweep(words, slots, lane_of, lanes, watermark, target):  # type: ignore[no-untyped-def]
-    """Let old facts go everywhere and copy what stays, region by region, into `target`; return the words used.
-
-    `lane_of` holds the lane of each slot. Without a target (of length 0) only the words needed are counted.
-    """
-    used = 0
-    for slot in range(len(lane_of)):
-        lane = lane_of[slot]
-        numbers, payloads = lanes[lane, NUMBERS], lanes[lane, PAYLOADS]
-        _expire(words, slots, slot, lanes, lane, watermark)
-        count = slots[slot, COUNT_OF]
-        capacity = (count + count // 4) // BLOCK * BLOCK + BLOCK if count else 0
-        size = region_size(capacity, numbers, payloads)
-        if len(target):
-            _copy_out(words, slots, slot, target, used, capacity, numbers, payloads)
-        used += size
-    return used
-
-
-@njit(cache=True, nogil=True)
-def _copy_out(words, slots, slot, target, base, capacity, numbers, payloads):  # type: ignore[no-untyped-def]
-    old_base, first = slots[slot, BASE], slots[slot, FIRST]
-    count, old_capacity = slots[slot, COUNT_OF], slots[slot, CAPACITY]
-    columns = 1 + 3 * numbers + payloads
-    for column in range(columns):
-        for i in range(count):
-            target[base + column * capacity + i] = words[old_base + column * old_capacity + first + i]
-    for peak in range(2 * numbers):
-        for i in range((count + BLOCK - 1) // BLOCK):
-            target[base + columns * capacity + peak * (capacity // BLOCK) + i] = words[
-                old_base + columns * old_capacity + peak * (old_capacity // BLOCK) + first // BLOCK + i
-            ]
-    slots[slot, BASE], slots[slot, FIRST], slots[slot, CAPACITY] = base, 0, capacity
-
-
-@njit(cache=True, nogil=True)
 def answer(words, reals, slots, lanes, asked, firsts, at, found, picked):  # type: ignore[no-untyped-def]
     """Answer every aggregate as of `at`.
 
@@ -247,8 +127,8 @@ def answer(words, reals, slots, lanes, asked, firsts, at, found, picked):  # typ
         numbers, payloads = lanes[lane, NUMBERS], lanes[lane, PAYLOADS]
         base, capacity, count = slots[slot, BASE], slots[slot, CAPACITY], slots[slot, COUNT_OF]
         times = base + slots[slot, FIRST]
-        upper = _after(words, times, count, at)
-        lower = 0 if span == FOREVER else _after(words, times, upper, at - span)
+        upper = positions_until(words, times, count, at)
+        lower = 0 if span == FOREVER else positions_until(words, times, upper, at - span)
         if statistic == COUNT:
             picked[k] = upper - lower
             continue

@@ -15,6 +15,7 @@ import numpy as np
 
 from mainspring.clock import parse_span
 from mainspring.declare import Aggregate, Call, Column, DecidedAt, Expression, Kind, Latest, Literal, Window
+from mainspring.declare.kind import STRINGS
 from mainspring.features.online import kernels
 from mainspring.features.plan import Plan, Scan
 
@@ -58,7 +59,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """All groups, and two tables that the kernels read: `lanes` (a row each), and `asked`.
+    """All groups, and three tables that the kernels read: `lanes` and `texts` (a row for each lane), and `asked`.
+
+    `texts` tells of each payload of a lane whether it is the code of a text.
 
     `asked` has a row for each aggregate, in the order of `aggregates`; after them a row more for each whole number that may be
     missing, which says whether it is there: no value of 64 bits is free to mean that it is not. `known` holds for each
@@ -67,6 +70,7 @@ class Layout:
 
     groups: tuple[Group, ...]
     lanes: np.ndarray
+    texts: np.ndarray
     asked: np.ndarray
     groups_of: np.ndarray
     aggregates: Mapping[str, Aggregate]
@@ -93,17 +97,22 @@ def lay_out(work: Plan) -> Layout:
     for before, group in pairwise(groups):
         group.first_lane = before.first_lane + len(before.lanes)
     lanes = [
-        (len(lane.numbers), len(lane.payloads), lane.retention, lane.keeps_last)
+        (len(lane.numbers), len(lane.payloads), lane.retention, lane.keeps_last, len(group.lanes))
         for group in groups
         for lane in group.lanes
     ]
+    payloads = [lane.payloads for group in groups for lane in group.lanes]
+    texts = np.zeros((len(lanes), max(map(len, payloads), default=0)), np.bool_)
+    for row, held in zip(texts, payloads, strict=True):
+        row[: len(held)] = [use != "known" and value.kind in STRINGS for value, use in held]
     asked = [
         (statistic, lane, groups[number].first_lane + lane, column, span)
         for number, (statistic, lane, column, span) in zip(group_of, placed, strict=True)
     ]
     return Layout(
         groups=tuple(groups),
-        lanes=np.array(lanes, np.int64).reshape(-1, 4),
+        lanes=np.array(lanes, np.int64).reshape(-1, 5),
+        texts=texts,
         asked=np.array(asked, np.int64).reshape(-1, 5),
         groups_of=np.array(group_of, np.int64),
         aggregates=aggregates,

@@ -14,7 +14,7 @@ from mainspring.features.plan import Plan
 
 __all__ = ["dump_state", "load_state", "plan_fingerprint"]
 
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST_SIZE = 32
 
 
@@ -24,7 +24,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     grace: int
     watermark: int
     keys: list[list[Any]]
-    texts: list[str]
+    texts: list[str | None]
     slots: int
     words: int
     about: dict[str, Any]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -15,34 +14,47 @@ from mainspring.clock import format_instant
 from mainspring.declare import Aggregate, Kind
 from mainspring.declare.kind import STRINGS
 from mainspring.errors import DataError
-from mainspring.features.online import kernels
+from mainspring.features.online import kernels, regions
 from mainspring.features.online.intake import (
     MISSING_TIME,
     Prepared,
     PreparedLane,
-    Texts,
     prepare_lane,
     row_values,
     slots_of,
     times_of,
 )
+from mainspring.features.online.keys import Keys
 from mainspring.features.online.layout import Group, lay_out
-from mainspring.features.online.one_row import feature_function
+from mainspring.features.online.one_row import features_function
+from mainspring.features.online.texts import Texts
 from mainspring.features.plan import Plan
 
 __all__ = ["OnlineState", "StateSize"]
 
-_FIRST_WORDS, _FIRST_SLOTS = 1 << 16, 64
+_FIRST_WORDS = 1 << 16
+_EVERYTHING = np.iinfo(np.int64).max
 _BEGINNING = np.iinfo(np.int64).min // 4  # before every visible time but ALWAYS
 
 
 @dataclass(frozen=True)
 class StateSize:
-    """How much a state holds: `facts` counts each fact once for each lane that counts it."""
+    """How much a state holds: `facts` counts each fact once for each lane that counts it.
+
+    Bytes are those of the arena, which is as large as it ever had to be since everything was last forgotten at once, and about
+    those of keys and texts, as Python counts its objects.
+    """
 
     keys: Mapping[str, int]  # by group: "arrival by tailnum"
     facts: Mapping[str, int]
-    bytes: int
+    arena_bytes: int
+    key_bytes: int
+    text_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of everything together."""
+        return self.arena_bytes + self.key_bytes + self.text_bytes
 
     @property
     def n_facts(self) -> int:
@@ -52,10 +64,10 @@ class StateSize:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The parts of a state: keys by group in the order of their slots, texts by code, slots, and the arena."""
+    """The parts of a state: keys by group in the order of their slots, texts by number, slots, and the arena."""
 
     keys: list[list[Any]]
-    texts: list[str]
+    texts: list[str | None]
     slots: np.ndarray
     words: np.ndarray
 
@@ -79,13 +91,12 @@ class OnlineState:
         self.watermark = _BEGINNING
         self.generation = 0
         self._layout = lay_out(work)
-        self._keys: list[dict[Any, int]] = [{} for _ in self._layout.groups]
+        self._keys = Keys(self._layout.groups)
         self._texts = Texts()
         self._words = np.empty(_FIRST_WORDS, np.int64)
-        self._used = 0
-        self._slots = np.zeros((_FIRST_SLOTS, 4), np.int64)
-        self._lane_of = np.zeros(_FIRST_SLOTS, np.int64)
-        self._n_slots = 0
+        self._used = np.zeros(2, np.int64)
+        self._free = np.full((len(self._layout.lanes), regions.LEVELS), regions.NOWHERE)
+        self._looked = 0  # the slot that forgetting goes on from
         self._prepare_answers()
 
     # -- facts ---------------------------------------------------------------------------------------------------------
@@ -101,18 +112,18 @@ class OnlineState:
 
     def prepare(self, table: str, facts: pl.DataFrame) -> Prepared:
         """Work out what the lanes take from a frame, without taking it in: `apply` does that, whole or in pieces."""
-        groups = [group for group in self._layout.groups if group.scan.table.__schema__.name == table]
+        groups = {n: group for n, group in enumerate(self._layout.groups) if group.scan.table.__schema__.name == table}
         wanted = {
             row.fingerprint: row
-            for group in groups
+            for group in groups.values()
             for lane in group.lanes
             for row in (*lane.numbers, *(row for row, _ in lane.payloads), lane.where, lane.present)
             if row is not None
         }
         values = row_values(facts, wanted.values()) if facts.height else {}
         lanes: list[PreparedLane] = []
-        for group in groups if facts.height else ():
-            first_slots = slots_of(group, facts, partial(self._slot, group))
+        for number, group in groups.items() if facts.height else ():
+            first_slots = slots_of(group, facts, partial(self._keys.slot, number))
             lanes += [
                 prepare_lane(lane, group.first_lane + offset, first_slots, offset, values, self._texts)
                 for offset, lane in enumerate(group.lanes)
@@ -127,35 +138,33 @@ class OnlineState:
         for lane in prepared.lanes:
             position = begin
             while position < stop:
-                position, used = kernels.insert(
-                    self._words, self._reals, self._used, self._slots, lane.lane, self._layout.lanes,
+                position = kernels.insert(
+                    self._words, self._reals, self._used, self._free, self._keys.slots, lane.lane, self._layout.lanes,
                     lane.rows, prepared.times, lane.values, lane.payloads, position, stop, self.watermark,
                 )  # fmt: skip
-                if used == kernels.FULL:
-                    self._make_room()
-                else:
-                    self._used = used
+                if position < stop:
+                    self._compact(max(len(self._words) // 2, int(self._used[1])))
 
     def advance(self, now: int) -> None:
         """Promise that no decision before `now` less the grace will be asked for; the watermark never goes back."""
         self.watermark = max(self.watermark, now - self.grace)
 
-    def forget(self) -> None:
-        """Let go of every fact and every key that no decision can need any more. What was prepared is void."""
-        self._compact(0)
-        counts = self._slots[: self._n_slots, kernels.COUNT_OF]
-        kept: list[np.ndarray] = []
-        for group, keys in zip(self._layout.groups, self._keys, strict=True):
-            width = len(group.lanes)
-            slots = np.fromiter(keys.values(), np.int64, len(keys))[:, None] + np.arange(width)
-            alive = counts[slots].any(axis=1)
-            first, names = sum(map(len, kept)), list(compress(keys, alive))
-            keys.clear()
-            keys.update(zip(names, range(first, first + len(names) * width, width), strict=True))
-            kept.append(slots[alive].ravel())
-        order = np.concatenate([np.empty(0, np.int64), *kept])
-        self._slots[: len(order)], self._lane_of[: len(order)] = self._slots[order], self._lane_of[order]
-        self._n_slots = len(order)
+    def forget(self, came: int | None = None) -> None:
+        """Let go of every fact, key and text that no decision can need any more. What was prepared is void.
+
+        With `came`, how many facts came since this was last called, the state goes on from where it then stopped and looks at
+        twice the room that so many facts can take: a server that calls it after each request never stands still for long, and
+        holds at most about twice what it needs. What is let go serves what comes next. Without `came` it looks at everything,
+        the arena is made as small as it can be, and the slots of the keys follow one another.
+        """
+        if came is None:
+            self._looked = 0
+            self._texts.begin_round()
+            self._look_through(_EVERYTHING)
+            self._keys.close_up()
+            self._compact(0)
+        else:
+            self._look_through(2 * came * (self._layout.texts.shape[0] + int(self._layout.texts.sum())))
         self.generation += 1
 
     # -- decisions -----------------------------------------------------------------------------------------------------
@@ -168,8 +177,8 @@ class OnlineState:
 
         Raises DataError (DATA_FORGOTTEN) for a decision before the watermark: facts that it needs may be gone.
         """
-        aggregates = self.aggregates(decision)
-        return {name: function(decision, aggregates) for name, function in self._functions}
+        features: dict[str, Any] = self._features(decision, self.aggregates(decision))
+        return features
 
     def aggregates(self, decision: Mapping[str, Any]) -> list[Any]:
         """Answer every aggregate of the plan, in the order of its scans."""
@@ -181,10 +190,12 @@ class OnlineState:
                 exists=f"Facts are kept for decisions from {format_instant(self.watermark)} on.",
                 fix="Compute it in batch (mainspring score), or serve with a longer --grace.",
             )
-        slots = [keys.get(key(decision), kernels.NO_SLOT) for keys, key in zip(self._keys, self._key_of, strict=True)]
+        slots = [
+            held.get(key(decision), kernels.NO_SLOT) for held, key in zip(self._keys.of, self._key_of, strict=True)
+        ]
         firsts = np.array(slots, np.int64)[self._layout.groups_of] if slots else self._layout.groups_of
         kernels.answer(
-            self._words, self._reals, self._slots, self._layout.lanes, self._layout.asked, firsts, at,
+            self._words, self._reals, self._keys.slots, self._layout.lanes, self._layout.asked, firsts, at,
             self._found, self._picked,
         )  # fmt: skip
         found, words, reals = self._found.tolist(), self._picked.tolist(), self._picked.view(np.float64).tolist()
@@ -194,41 +205,36 @@ class OnlineState:
         return values
 
     def size(self) -> StateSize:
-        """Count keys and facts by group, and the bytes they take."""
-        counts = self._slots[: self._n_slots, kernels.COUNT_OF]
-        lanes = self._lane_of[: self._n_slots]
+        """Count keys and facts by group, and the bytes they take; quick enough to be asked every few seconds."""
+        used, groups = self._keys.used, self._layout.groups
+        counts = self._keys.slots[:used, regions.COUNT_OF]
+        by_lane = np.bincount(self._keys.lane_of[:used], counts, len(self._layout.lanes)).astype(np.int64)
         facts = {
-            group.scan.name: int(
-                counts[(lanes >= group.first_lane) & (lanes < group.first_lane + len(group.lanes))].sum()
-            )
-            for group in self._layout.groups
+            group.scan.name: int(by_lane[group.first_lane : group.first_lane + len(group.lanes)].sum())
+            for group in groups
         }
-        keys = {group.scan.name: len(held) for group, held in zip(self._layout.groups, self._keys, strict=True)}
-        return StateSize(keys, facts, self._words.nbytes + self._slots.nbytes)
+        keys = {group.scan.name: len(held) for group, held in zip(groups, self._keys.of, strict=True)}
+        return StateSize(keys, facts, self._words.nbytes, self._keys.bytes, self._texts.bytes)
 
     # -- as bytes: see snapshot.py ---------------------------------------------------------------------------------------
 
     def contents(self) -> Contents:
-        """Return all that the state holds; the arrays are its own: not to be written to."""
-        keys = [list(held) for held in self._keys]
-        return Contents(keys, self._texts.texts, self._slots[: self._n_slots], self._words[: self._used])
+        """Return all that the state holds, after `forget`; the arrays are its own: not to be written to."""
+        keys = [list(held) for held in self._keys.of]
+        slots, words = self._keys.slots[: self._keys.used], self._words[: self._used[0]]
+        return Contents(keys, self._texts.texts, slots, words)
 
-    def restore(self, keys: list[list[Any]], texts: list[str], slots: np.ndarray, words: np.ndarray, now: int) -> None:
+    def restore(
+        self, keys: list[list[Any]], texts: list[str | None], slots: np.ndarray, words: np.ndarray, now: int
+    ) -> None:
         """Take over the contents of another state of the same plan, of which everything was forgotten that could be."""
         self.watermark = now
-        self._texts.texts[:] = texts
-        self._texts.codes.update((text, code) for code, text in enumerate(texts))
-        self._used = len(words)
-        self._words = np.empty(max(_FIRST_WORDS, self._used + self._used // 4), np.int64)
-        self._words[: self._used] = words
-        lanes: list[int] = []
-        for group, held, names in zip(self._layout.groups, self._keys, keys, strict=True):
-            width = len(group.lanes)
-            held.update((key, len(lanes) + i * width) for i, key in enumerate(names))
-            lanes += list(range(group.first_lane, group.first_lane + width)) * len(names)
-        self._n_slots = len(lanes)
-        self._slots = np.concatenate([slots, np.zeros((_FIRST_SLOTS, 4), np.int64)])
-        self._lane_of = np.concatenate([np.array(lanes, np.int64), np.zeros(_FIRST_SLOTS, np.int64)])
+        self._keys.take_over(keys, slots)
+        self._texts = Texts(texts)
+        self._used[0] = len(words)
+        self._words = np.empty(max(_FIRST_WORDS, len(words) + len(words) // 4), np.int64)
+        self._words[: len(words)] = words
+        self._prepare_answers()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -236,38 +242,30 @@ class OnlineState:
     def _reals(self) -> np.ndarray:
         return self._words.view(np.float64)
 
-    def _slot(self, group: Group, key: Any) -> int:
-        """Find the first slot of a key, or make one for each lane of its group."""
-        keys = self._keys[self._layout.groups.index(group)]
-        slot = keys.get(key)
-        if slot is None:
-            width = len(group.lanes)
-            while self._n_slots + width > len(self._slots):
-                self._slots = np.concatenate([self._slots, np.zeros_like(self._slots)])
-                self._lane_of = np.concatenate([self._lane_of, np.zeros_like(self._lane_of)])
-            slot = keys[key] = self._n_slots
-            self._slots[slot : slot + width] = 0
-            self._lane_of[slot : slot + width] = range(group.first_lane, group.first_lane + width)
-            self._n_slots += width
-        return slot
-
-    def _make_room(self) -> None:
-        """Let old facts go; take twice the memory where that does not free half of it."""
-        self._compact(len(self._words) // 2)
+    def _look_through(self, budget: int) -> None:
+        """Forget from where it last stopped on: key by key, then the texts that no key's facts were seen to have."""
+        gone = np.empty(min(budget, self._keys.used), np.int64)
+        self._looked, n_gone = regions.look_through(
+            self._words, self._used, self._free, self._keys.slots, self._keys.lane_of[: self._keys.used],
+            self._layout.lanes, self._layout.texts, self._texts.kept, self._looked, budget, self.watermark, gone,
+        )  # fmt: skip
+        self._keys.remove(gone[:n_gone].tolist())
+        if self._looked == self._keys.used and self._texts.let_go(budget):
+            self._looked = 0
 
     def _compact(self, spare: int) -> None:
-        slots, lanes = self._slots[: self._n_slots], self._lane_of[: self._n_slots]
-        needed = kernels.sweep(self._words, slots, lanes, self._layout.lanes, self.watermark, self._words[:0])
+        """Move what is not too old to a new arena that has `spare` words more, and at least a quarter."""
+        lane_of = self._keys.lane_of[: self._keys.used]
+        arena = self._words, self._used, self._free, self._keys.slots, lane_of, self._layout.lanes, self.watermark
+        needed = regions.compact(*arena, self._words[:0])
         words = np.empty(max(_FIRST_WORDS, needed + max(spare, needed // 4)), np.int64)
-        self._used = kernels.sweep(self._words, slots, lanes, self._layout.lanes, self.watermark, words)
+        regions.compact(*arena, words)
         self._words = words
 
     def _prepare_answers(self) -> None:
         layout = self._layout
         places = {aggregate.fingerprint: place for place, aggregate in enumerate(layout.aggregates.values())}
-        self._functions = [
-            (name, feature_function(expression, places)) for name, expression in self.plan.expressions.items()
-        ]
+        self._features = features_function(self.plan.expressions, places)
         self._key_of = [_key_function(group) for group in layout.groups]
         self._found = np.empty(len(layout.asked))
         self._picked = np.empty(len(layout.asked), np.int64)
@@ -305,7 +303,7 @@ def _decoder(place: int, aggregate: Aggregate, statistic: int, known: int, texts
     return _picker(place, aggregate.kind, known, texts.texts)
 
 
-def _picker(place: int, kind: Kind | None, known: int, names: list[str]) -> Decoder:
+def _picker(place: int, kind: Kind | None, known: int, names: list[str | None]) -> Decoder:
     if kind in STRINGS:
         return lambda found, words, reals: names[words[place]] if found == 1.0 and words[place] >= 0 else None
     if kind is Kind.BOOL:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from mainspring.features.online.state import OnlineState
+from mainspring.features.online.state import OnlineState, StateSize
 from mainspring.features.plan import Plan
 from mainspring.features.rows import INSTANT
 
@@ -24,7 +24,8 @@ class Verification:
     """What a comparison found: how many values differ by more than the tolerance, and the largest relative error of all.
 
     `inexact` names the features of which not every value had the same bits, with how many had not; `wrong` those that
-    differ by more than the tolerance, with the first decision (its row number) that shows it.
+    differ by more than the tolerance, with the first decision (its row number) that shows it. `size` is what the state held
+    after the last decision, once it had forgotten what it could.
     """
 
     decisions: int
@@ -33,6 +34,7 @@ class Verification:
     max_relative_error: float
     inexact: Mapping[str, int]
     wrong: Mapping[str, int]
+    size: StateSize
 
 
 def verify_online(
@@ -52,7 +54,8 @@ def verify_online(
     different, largest = 0, 0.0
     inexact: dict[str, int] = {}
     wrong: dict[str, int] = {}
-    answers = _stream(OnlineState(work), decisions, facts)
+    state = OnlineState(work)
+    answers = _stream(state, decisions, facts)
     for begin in range(0, decisions.height, _PIECE):
         rows = [next(answers) for _ in range(min(_PIECE, decisions.height - begin))]
         for name, column in expected[begin : begin + len(rows)].to_dict().items():
@@ -66,6 +69,7 @@ def verify_online(
                 if len(beyond):
                     wrong.setdefault(name, int(order[begin + beyond[0]]))
         progress(begin + len(rows), decisions.height)
+    state.forget()
     return Verification(
         decisions=decisions.height,
         features=expected.width,
@@ -73,6 +77,7 @@ def verify_online(
         max_relative_error=largest,
         inexact=inexact,
         wrong=wrong,
+        size=state.size(),
     )
 
 
