@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,12 +11,9 @@ import numpy as np
 import polars as pl
 
 from mainspring.clock import format_instant
-from mainspring.declare import Aggregate, Kind
-from mainspring.declare.kind import STRINGS
 from mainspring.errors import DataError
 from mainspring.features.online import kernels, regions
 from mainspring.features.online.intake import (
-    MISSING_TIME,
     Prepared,
     PreparedLane,
     prepare_lane,
@@ -25,7 +22,8 @@ from mainspring.features.online.intake import (
     times_of,
 )
 from mainspring.features.online.keys import Keys
-from mainspring.features.online.layout import Group, lay_out
+from mainspring.features.online.layout import lay_out
+from mainspring.features.online.lookups import slots_function, values_function
 from mainspring.features.online.one_row import features_function
 from mainspring.features.online.texts import Texts
 from mainspring.features.plan import Plan
@@ -190,19 +188,14 @@ class OnlineState:
                 exists=f"Facts are kept for decisions from {format_instant(self.watermark)} on.",
                 fix="Compute it in batch (mainspring score), or serve with a longer --grace.",
             )
-        slots = [
-            held.get(key(decision), kernels.NO_SLOT) for held, key in zip(self._keys.of, self._key_of, strict=True)
-        ]
+        slots = self._slots_of(self._keys.of, decision)
         firsts = np.array(slots, np.int64)[self._layout.groups_of] if slots else self._layout.groups_of
         kernels.answer(
             self._words, self._reals, self._keys.slots, self._layout.lanes, self._layout.asked, firsts, at,
             self._found, self._picked,
         )  # fmt: skip
-        found, words, reals = self._found.tolist(), self._picked.tolist(), self._picked.view(np.float64).tolist()
-        values: list[Any] = [None if value != value else value for value in found]
-        for place, decode in self._decoded:
-            values[place] = decode(found[place], words, reals)
-        return values
+        picked = self._picked
+        return self._values(self._found.tolist(), picked.tolist(), picked.view(np.float64).tolist(), self._texts.texts)
 
     def size(self) -> StateSize:
         """Count keys and facts by group, and the bytes they take; quick enough to be asked every few seconds."""
@@ -266,50 +259,6 @@ class OnlineState:
         layout = self._layout
         places = {aggregate.fingerprint: place for place, aggregate in enumerate(layout.aggregates.values())}
         self._features = features_function(self.plan.expressions, places)
-        self._key_of = [_key_function(group) for group in layout.groups]
+        self._slots_of, self._values = slots_function(layout.groups), values_function(layout)
         self._found = np.empty(len(layout.asked))
         self._picked = np.empty(len(layout.asked), np.int64)
-        self._decoded = [
-            (place, decode)
-            for place, (aggregate, known) in enumerate(zip(layout.aggregates.values(), layout.known, strict=True))
-            if (decode := _decoder(place, aggregate, int(layout.asked[place, kernels.STATISTIC]), known, self._texts))
-        ]
-
-
-def _key_function(group: Group) -> Callable[[Mapping[str, Any]], Any]:
-    """How a decision's row names its key; a missing part is a key that no fact has."""
-    columns = [ours for _, ours in group.scan.by]
-    if not columns:
-        return lambda row: ()
-    if len(columns) == 1:
-        name = columns[0]
-        return lambda row: row[name]
-    return lambda row: tuple([row[name] for name in columns])
-
-
-Decoder = Callable[[float, list[int], list[float]], Any]
-
-
-def _decoder(place: int, aggregate: Aggregate, statistic: int, known: int, texts: Texts) -> Decoder | None:
-    """How the kernel's answer becomes a value: the number found, the words picked, the same words as floats.
-
-    None where the number found is the value.
-    """
-    if statistic in (kernels.COUNT, kernels.DISTINCT):
-        return lambda found, words, reals: words[place]
-    if statistic not in (kernels.LATEST, kernels.FIRST_VALUE):
-        whole = aggregate.kind in {Kind.INT, Kind.TIME, Kind.SPAN}
-        return (lambda found, words, reals: None if found != found else int(found)) if whole else None
-    return _picker(place, aggregate.kind, known, texts.texts)
-
-
-def _picker(place: int, kind: Kind | None, known: int, names: list[str | None]) -> Decoder:
-    if kind in STRINGS:
-        return lambda found, words, reals: names[words[place]] if found == 1.0 and words[place] >= 0 else None
-    if kind is Kind.BOOL:
-        return lambda found, words, reals: words[place] == 1 if found == 1.0 and words[place] >= 0 else None
-    if kind is Kind.INT:
-        return lambda found, words, reals: words[place] if found == 1.0 and (known < 0 or words[known] == 1) else None
-    if kind is Kind.FLOAT:
-        return lambda found, words, reals: reals[place] if found == 1.0 and reals[place] == reals[place] else None
-    return lambda found, words, reals: words[place] if found == 1.0 and words[place] != MISSING_TIME else None
