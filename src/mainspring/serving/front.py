@@ -22,7 +22,7 @@ from mainspring.serving.limits import Limits, RateLimiter
 from mainspring.serving.metrics import Metrics
 from mainspring.serving.problems import EXPECTED, body_of, headers_of, status_of
 
-__all__ = ["Answer", "Call", "Front", "encode", "event_of"]
+__all__ = ["Answer", "Call", "Front", "encode", "event_of", "new_request_id"]
 
 _log = logging.getLogger("mainspring.serving")
 _LONGEST_ID = 100
@@ -187,11 +187,16 @@ def _name_of(call: Call, header: str) -> str | None:
     return name
 
 
+def new_request_id() -> str:
+    """Return a name for a request that its client did not name."""
+    return f"{_ids}{next(_numbers):08x}"
+
+
 def _request_id(call: Call) -> str:
     try:
-        return _name_of(call, "request-id") or f"{_ids}{next(_numbers):08x}"
+        return _name_of(call, "request-id") or new_request_id()
     except MainspringError:
-        return f"{_ids}{next(_numbers):08x}"
+        return new_request_id()
 
 
 def _log_request(call: Call, route: str, status: int, seconds: float, arm: str) -> None:

@@ -29,7 +29,7 @@ from mainspring.serving.router import Router
 from mainspring.serving.service import Service
 from mainspring.stream import EmbeddedLog
 
-__all__ = ["Deploys", "Site"]
+__all__ = ["Deploys", "Site", "decode_predict"]
 
 _log = logging.getLogger("mainspring.serving")
 _PAGE_HEADERS = {
@@ -98,7 +98,7 @@ class _RewindRequest(msgspec.Struct, forbid_unknown_fields=True):
     to: str
 
 
-_decode_predict = msgspec.json.Decoder(_PredictRequest).decode
+decode_predict = msgspec.json.Decoder(_PredictRequest).decode
 _decode_arms = msgspec.json.Decoder(_ArmsRequest).decode
 _decode_rewind = msgspec.json.Decoder(_RewindRequest).decode
 
@@ -125,7 +125,7 @@ async def push(site: Site, call: Call) -> Answer:
 
 
 async def predict(site: Site, call: Call) -> Answer:
-    asked = await _read(site, call, _decode_predict, _PREDICT_FORM)
+    asked = await _read(site, call, decode_predict, _PREDICT_FORM)
     name = event_of(call)
     if (asked.row, asked.rows, asked.key, asked.keys).count(None) != 3:
         raise _unreadable("it must have one of row, rows, key and keys", _PREDICT_FORM)
@@ -335,7 +335,7 @@ def _unreadable(why: str, form: str) -> ServingError:
 
 
 def _counted(site: Site, prediction: Prediction) -> Prediction:
-    site.front.metrics.predictions.labels(prediction.arm, prediction.model).inc()
+    site.front.metrics.predicted(prediction.arm, prediction.model)
     return prediction
 
 

@@ -7,6 +7,7 @@ loop. There is one submission on its way at a time; what comes meanwhile goes wi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
@@ -15,12 +16,16 @@ from mainspring.stream import Broker, Message
 __all__ = ["Journal"]
 
 
+Done = Callable[[BaseException | None], None]
+"""Is told that a message is durable (None), or why it could not be kept."""
+
+
 class Journal:
     """Writes messages to a broker for the coroutines of one event loop."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self._waiting: list[tuple[Message, asyncio.Future[int]]] = []
+        self._waiting: list[tuple[Message, Done | asyncio.Future[int]]] = []
         self._busy = False
 
     def write(self, message: Message) -> asyncio.Future[int]:
@@ -28,18 +33,25 @@ class Journal:
 
         The future raises WorkspaceError or StreamError when it could not be kept.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-        self._waiting.append((message, future))
-        if not self._busy:
-            self._busy = True
-            loop.call_soon(self._submit, loop)  # what else this turn of the loop brings goes along
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._add(message, future)
         return future
+
+    def keep(self, message: Message, done: Done) -> None:
+        """As `write`, and call `done` instead: less to do for each message."""
+        self._add(message, done)
 
     async def drained(self) -> None:
         """Wait until everything written so far is durable or was refused."""
         while self._busy:
             await asyncio.sleep(0.001)
+
+    def _add(self, message: Message, waiter: Done | asyncio.Future[int]) -> None:
+        self._waiting.append((message, waiter))
+        if not self._busy:
+            self._busy = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._submit, loop)  # what else this turn of the loop brings goes along
 
     def _submit(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting, []
@@ -56,7 +68,7 @@ class Journal:
     def _from_writer(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[Message, asyncio.Future[int]]],
+        batch: list[tuple[Message, Done | asyncio.Future[int]]],
         submitted: Future[list[int]],
     ) -> None:
         error = submitted.exception()
@@ -66,15 +78,26 @@ class Journal:
     def _done(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[Message, asyncio.Future[int]]],
+        batch: list[tuple[Message, Done | asyncio.Future[int]]],
         offsets: list[int] | None,
         error: BaseException | None,
     ) -> None:
-        for place, (_, future) in enumerate(batch):
-            if future.cancelled():
+        self._submit(loop)  # first: the disk works while these are answered
+        if offsets is None and error is None:
+            error = RuntimeError("the broker gave no offsets")
+        for place, (_, waiter) in enumerate(batch):
+            if not isinstance(waiter, asyncio.Future):
+                _tell(loop, waiter, error)
+            elif waiter.cancelled():
                 continue
-            if error is not None or offsets is None:
-                future.set_exception(error or RuntimeError("the broker gave no offsets"))
+            elif error is not None:
+                waiter.set_exception(error)
             else:
-                future.set_result(offsets[place])
-        self._submit(loop)
+                waiter.set_result(offsets[place])  # type: ignore[index]
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: Done, error: BaseException | None) -> None:
+    try:
+        done(error)
+    except Exception as fault:  # of one who waits: the others are to be told
+        loop.call_exception_handler({"message": "a message of the journal", "exception": fault})

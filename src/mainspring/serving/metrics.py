@@ -44,6 +44,14 @@ class Metrics:
         self.predictions = Counter(
             "mainspring_predictions", "Predictions answered.", ["arm", "model"], registry=self.registry
         )
+        self._by_arm: dict[tuple[str, str], Counter] = {}
+
+    def predicted(self, arm: str, model: str) -> None:
+        """Count a prediction that was answered."""
+        counter = self._by_arm.get((arm, model))
+        if counter is None:
+            counter = self._by_arm[arm, model] = self.predictions.labels(arm, model)
+        counter.inc()
 
     def of_route(self, name: str) -> Callable[[int, str, float], None]:
         """Return what counts an answer of a route: by its status, the arm that answered ("" for none) and the seconds."""

@@ -96,7 +96,7 @@ def _operation(operation: Operation, path: str, table: type[Table] | None, syste
         told["requestBody"] = {"required": True, "content": _content(operation.takes, table, system)}
         if operation.method == "POST":
             parameters.append(
-                {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "pattern": "^[!-~]{1,100}$"}}
+                {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "pattern": "^[ -~]{1,100}$"}}
             )
     if operation.takes == "predict":
         parameters.append({"name": "Prefer", "in": "header", "schema": {"enum": ["respond-async"]}})

@@ -14,7 +14,7 @@ from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE
 
 __all__ = ["find_judged", "find_outcome", "find_predictions"]
 
-_ANSWER = ("prediction_id", "decided_at", "model", "arm", "prediction", "classes", "decision")
+_ANSWER = ("prediction_id", "decided_at", "model", "arm", "prediction", "classes", "low", "high", "decision")
 
 
 def find_judged(lake: Lake, prediction_id: str, task: str) -> Judged | None:
@@ -69,6 +69,7 @@ def _prediction(row: dict[str, Any], task: str) -> Prediction:
         model=row["model"],
         arm=row["arm"],
         decision=_decision(row["decision"], task),
+        interval=None if row["low"] is None else (row["low"], row["high"]),
         **told,
     )
 

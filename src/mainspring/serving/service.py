@@ -21,7 +21,7 @@ from mainspring.serving.given_rows import read_rows
 from mainspring.serving.intake import Intake, Taken
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
-from mainspring.serving.predictor import Asked, Predicted, Predictor, prediction_of
+from mainspring.serving.predictor import Asked, Predicted, Predictor, Prepared, prediction_of
 from mainspring.serving.records import (
     DECISIONS,
     FACTS,
@@ -151,7 +151,24 @@ class Service:
             return before
         predicted, message = await self._answer(asked, name or self._new_id())
         await self._keep([message])
-        return self._answered(predicted)
+        return self.answered(predicted)
+
+    def answer_now(self, asked: Asked) -> tuple[Predicted, Message] | None:
+        """Answer one decision without waiting: for who journals the message, and says `answered` once it is durable.
+
+        None where the model answers many at once, and so takes its time. Raises as `predict` does, but SERVE_UNAVAILABLE.
+        """
+        now, prepared = self._prepare(asked)
+        if prepared.arm.batcher is not None:
+            return None
+        return self._made(asked, now, prepared, prepared.arm.model.predict_one(prepared.features), self._new_id())
+
+    @staticmethod
+    def not_kept(error: BaseException) -> ServingError:
+        """Return what is told of a message that could not be kept; raise what nobody expected."""
+        if not isinstance(error, WorkspaceError | StreamError):
+            raise error
+        return _unavailable(error.problem)
 
     async def predict_many(
         self, many: Sequence[Asked], *, event_id: str | None = None
@@ -169,7 +186,7 @@ class Service:
                 answers += [await self._answer_or_refuse(asked, event_id) for asked in some]
                 await asyncio.sleep(0)
         await self._keep([each[1] for each in answers if isinstance(each, tuple)])
-        return [self._answered(each[0]) if isinstance(each, tuple) else each for each in answers]
+        return [self.answered(each[0]) if isinstance(each, tuple) else each for each in answers]
 
     async def _answer_or_refuse(
         self, asked: Asked, event_id: str | None
@@ -237,7 +254,7 @@ class Service:
         await self._keep(messages)
         told = []
         for name, answer in answers.items():
-            final = self._answered(answer) if isinstance(answer, Predicted) else answer
+            final = self.answered(answer) if isinstance(answer, Predicted) else answer
             self.remembered.answered(name, final)
             told.append(
                 Answered(id=name, error=final) if isinstance(final, Failure) else Answered(id=name, prediction=final)
@@ -304,14 +321,24 @@ class Service:
 
     async def _answer(self, asked: Asked, prediction_id: str) -> tuple[Predicted, Message]:
         """Answer one decision as of now; what is to be journalled comes with it."""
+        now, prepared = self._prepare(asked)
+        arm = prepared.arm
+        if arm.batcher is None:
+            answer = arm.model.predict_one(prepared.features)
+        else:
+            answer = await arm.batcher.predict_one(prepared.features)
+        return self._made(asked, now, prepared, answer, prediction_id)
+
+    def _prepare(self, asked: Asked) -> tuple[int, Prepared]:
         now = self.settled()
         prepared = self.predictor.prepare(asked, now)
-        row, features, arm = prepared
-        self._decided = max(self._decided, row["_at"])  # at once: whatever arrives from now on comes after it
-        if arm.batcher is None:
-            answer = arm.model.predict_one(features)
-        else:
-            answer = await arm.batcher.predict_one(features)
+        self._decided = max(self._decided, prepared.row["_at"])  # at once: what arrives from now on comes after it
+        return now, prepared
+
+    def _made(
+        self, asked: Asked, now: int, prepared: Prepared, answer: float | tuple[float, ...], prediction_id: str
+    ) -> tuple[Predicted, Message]:
+        row, features, _ = prepared
         prediction = prediction_of(prepared, answer, prediction_id, explain=asked.explain)
         predicted = Predicted(prediction, row, features)
         if asked.explain:  # the journal has the features in any case, and contributions follow from them
@@ -325,7 +352,7 @@ class Service:
         )
         return predicted, Message(topic=PREDICTIONS, value=write(made), id=prediction_id)
 
-    def _answered(self, predicted: Predicted) -> Prediction:
+    def answered(self, predicted: Predicted) -> Prediction:
         """Remember an answer that is durable."""
         prediction = predicted.prediction
         self.remembered.answered(prediction.prediction_id, prediction)
@@ -366,7 +393,7 @@ class Service:
             else:
                 await asyncio.gather(*[self.journal.write(message) for message in messages])
         except (WorkspaceError, StreamError) as error:
-            raise _unavailable(error.problem) from error
+            raise self.not_kept(error) from error
 
 
 def failure_of(error: MainspringError) -> Failure:

@@ -42,11 +42,13 @@ class Shadows:
             try:
                 answers = model.predict(frame_of([each.features for each in each_made], model.schema))
                 decisions = model.decide(answers).tolist()
+                found = model.interval(answers) if model.task == "regression" else None
             except Exception as error:  # of whatever kind: a shadow must not keep predictions out of the lake
                 _log.warning("the shadow %s cannot be asked: %s", name, error)
                 self._models[name] = None
                 continue
-            for each, answer, decision in zip(each_made, answers.tolist(), decisions, strict=True):
+            intervals = [None] * len(decisions) if found is None else [tuple(ends) for ends in found.tolist()]
+            for each, answer, decision, interval in zip(each_made, answers.tolist(), decisions, intervals, strict=True):
                 told: dict[str, Any] = {}
                 if model.task == "multiclass":
                     told["classes"] = dict(zip(model.classes, answer, strict=True))
@@ -59,6 +61,7 @@ class Shadows:
                         model=name,
                         arm=arm,
                         decision=decision,
+                        interval=interval,
                         **told,
                     ),
                     answered_at=each.answered_at,

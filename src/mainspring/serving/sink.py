@@ -54,6 +54,8 @@ PREDICTIONS_TABLE = make_table(
         "arm": Category(),
         "prediction": Float(optional=True, description="the probability, or the number"),
         "classes": Text(optional=True, description="JSON: the probability of each class"),
+        "low": Float(optional=True, description="of the interval around a number"),
+        "high": Float(optional=True),
         "decision": Text(optional=True),
         "row": Text(description="JSON: the decision's row, instants in microseconds"),
         "features": Text(description="JSON: every feature as the model saw it"),
@@ -73,8 +75,11 @@ OUTCOMES_TABLE = make_table(
 )
 _PAGE = 10_000
 _STORED: dict[str, Any] = {
-    "prediction": pl.Float64, "classes": pl.String, "decision": pl.String, "answered_at": INSTANT,
-}  # fmt: skip
+    "prediction": pl.Float64,
+    "classes": pl.String,
+    "decision": pl.String,
+    "answered_at": INSTANT,
+}
 _log = logging.getLogger("mainspring.serving")
 
 
@@ -298,6 +303,8 @@ def _stored(made: PredictionMade) -> dict[str, Any]:
         "arm": prediction.arm,
         "prediction": number,
         "classes": None if prediction.classes is None else msgspec.json.encode(prediction.classes).decode(),
+        "low": None if prediction.interval is None else prediction.interval[0],
+        "high": None if prediction.interval is None else prediction.interval[1],
         "decision": None if prediction.decision is None else str(prediction.decision),
         "row": msgspec.json.encode(made.row).decode(),
         "features": msgspec.json.encode(made.features).decode(),
