@@ -18,6 +18,7 @@ from mainspring.ledger.keys import ROLES
 from mainspring.serving import Access, Limits
 from mainspring.serving.app import make_app
 from mainspring.serving.facts_clock import FactsClock
+from mainspring.serving.skew import Skew
 from mainspring.stream import EmbeddedLog
 
 from .shop import BEGIN, Deployer, deliveries, empty_lake, open_shop, order
@@ -50,6 +51,7 @@ class Site:
             log=self.log,
             deployed=Deployer(self.service),
             clock=FactsClock(BEGIN),
+            skew=lambda: Skew(7, {"pace": 2}),
         )
 
     def ask(self, talk: Talk) -> Any:
@@ -154,6 +156,8 @@ def test_what_is_counted_can_be_scraped(site: Site) -> None:
         'mainspring_missing_features_total{feature="items"} 0.0',
         'mainspring_lake_lag_records{topic="facts"} 1.0',
         'mainspring_facts_lag_seconds_total{table="delivery"} 0.0',
+        "mainspring_skew_checked_predictions 7.0",
+        'mainspring_skewed_values{feature="pace"} 2.0',
     ):
         assert line in text
 

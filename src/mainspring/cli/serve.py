@@ -110,6 +110,7 @@ def serve(
                     decisions=asked.consumer(DECISIONS, ANSWERING_GROUP) if asked is not None else None,
                     log_requests=log_requests,
                     problems=[flow.problem],
+                    skew=flow.skew,
                 )
                 _run(app, opened, opened_workspace, host, port, output)
         finally:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from mainspring.loop.system_file import LoadedSystem, load_system
 from mainspring.serving.deployed import load_model
 from mainspring.serving.shadows import Shadows
 from mainspring.serving.sink import Sink
+from mainspring.serving.skew import Skew, measure_skew
 from mainspring.stream import EmbeddedLog
+from mainspring.stream.lock import WriterLock
 from mainspring.workspace import Workspace
 
 __all__ = ["Flow", "flowing", "run_sink"]
@@ -33,6 +36,8 @@ __all__ = ["Flow", "flowing", "run_sink"]
 _log = logging.getLogger("mainspring.serving")
 _COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
 _LESS_URGENT = 10
+_SKEW_FIRST_SECONDS, _SKEW_EVERY_SECONDS = 60.0, 600.0
+_SKEW_NEWEST = 2_000  # predictions whose features are computed again in batch
 
 
 class Flow:
@@ -45,7 +50,7 @@ class Flow:
         self._command = [sys.executable, "-c", _COMMAND, *told]
         self._settled, self._every_seconds = settled, every_seconds
         self._ending = threading.Event()
-        self._problem = ""
+        self._problem, self._skew = "", Skew(0, {})
         self._process = self._start()
         self._thread = threading.Thread(target=self._flow, name="flow", daemon=True)
         self._thread.start()
@@ -53,6 +58,10 @@ class Flow:
     def problem(self) -> str:
         """Return why the lake takes nothing for now, or nothing."""
         return self._problem
+
+    def skew(self) -> Skew:
+        """Return what the last check of features found: those of the newest predictions are computed again in batch."""
+        return self._skew
 
     def end(self) -> None:
         """Drain once more, and end."""
@@ -80,7 +89,10 @@ class Flow:
         """Let the process drain; False, and another one is started, when it has ended."""
         answer = self._turn()
         if answer:
-            self._problem = str(msgspec.json.decode(answer).get("problem", ""))
+            told = msgspec.json.decode(answer)
+            self._problem = str(told.get("problem", ""))
+            if "skew" in told:
+                self._hear_of_skew(Skew(**told["skew"]))
             if self._problem:
                 _log.warning("the lake takes nothing for now: %s", self._problem)
             return True
@@ -92,6 +104,12 @@ class Flow:
         except OSError as error:  # no memory for it, say: the next turn finds it ended still, and tries again
             _log.error("the flow into the lake cannot be started: %s", error)
         return False
+
+    def _hear_of_skew(self, skew: Skew) -> None:
+        self._skew = skew
+        if skew.different:
+            features = ", ".join(f"{name} ({count})" for name, count in skew.different.items())
+            _log.warning("of %d predictions batch does not confirm these features: %s", skew.predictions, features)
 
     def _turn(self) -> str:
         """Tell the process to drain; return its answer, empty when it has ended."""
@@ -135,11 +153,15 @@ def run_sink(file: str, folder: str, fingerprint: str) -> None:
     workspace = Workspace.open(folder, create=False)
     with contextlib.ExitStack() as opened:
         sink: Sink | None = None
+        skew_due = time.monotonic() + _SKEW_FIRST_SECONDS
         for line in sys.stdin:
             try:
                 with workspace.writing():
                     sink = sink or _open_sink(Path(file), workspace, fingerprint, opened)
                     answer: object = sink.drain(int(line))
+                if time.monotonic() >= skew_due:
+                    skew_due = time.monotonic() + _SKEW_EVERY_SECONDS
+                    answer = {"skew": measure_skew(sink.system, sink.lake, newest=_SKEW_NEWEST)}
             except MainspringError as error:
                 answer = {"problem": str(error)}
             except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
@@ -164,14 +186,20 @@ def _open_sink(file: Path, workspace: Workspace, fingerprint: str, opened: conte
             f"{file} holds another declaration now than the server began with.",
             fix="Start the server again, or undo the change; the log keeps everything until then.",
         )
-    log = opened.enter_context(EmbeddedLog(workspace.log / system.name, _Unasked()))
-    return Sink(
-        system,
-        Lake(workspace.catalog_properties(), namespace(system)),
-        log,
-        set_aside=log.path / "set-aside",
-        shadows=Shadows(lambda name: load_model(system, workspace, name).model),
-    )
+    folder = workspace.log / system.name
+    with contextlib.ExitStack() as on_failure:
+        # The flow of a server that was killed may be at its last turn: of two, each would bring in what the other has.
+        on_failure.callback(WriterLock(folder / "flow.lock").release)
+        log = on_failure.enter_context(EmbeddedLog(folder, _Unasked()))
+        sink = Sink(
+            system,
+            Lake(workspace.catalog_properties(), namespace(system)),
+            log,
+            set_aside=folder / "set-aside",
+            shadows=Shadows(lambda name: load_model(system, workspace, name).model),
+        )
+        opened.enter_context(on_failure.pop_all())
+    return sink
 
 
 class _Unasked:

@@ -31,6 +31,7 @@ from mainspring.serving.operations import OPERATIONS, Operation
 from mainspring.serving.problems import body_of
 from mainspring.serving.records import DECISIONS
 from mainspring.serving.service import Service
+from mainspring.serving.skew import Skew
 from mainspring.serving.streaming import ANSWERING_GROUP, DecisionStream
 from mainspring.stream import Consumer, EmbeddedLog
 
@@ -52,14 +53,15 @@ def make_app(
     decisions: Consumer | None = None,
     log_requests: bool = False,
     problems: list[Callable[[], str]] | None = None,
+    skew: Callable[[], Skew] = lambda: Skew(0, {}),
 ) -> App:
     """Return the ASGI application of a service. Its lifespan ends when everything accepted is durable.
 
     `clock` is real time; `decisions` are asked for on a topic of another broker; each of `problems` tells what keeps the
-    server from its work, or nothing.
+    server from its work, or nothing; `skew` what the last check of its features found.
     """
     metrics = Metrics()
-    metrics.watch(service, log)
+    metrics.watch(service, log, skew)
     front = Front(access, service.limits, metrics, log_requests=log_requests)
     site = Site(service, lake, log, deployed, front, clock, ahead, problems or [])
     routed = Starlette(

@@ -13,6 +13,7 @@ from mainspring.clock import SECOND
 from mainspring.declare import Aggregate, Expression, System, walk
 from mainspring.serving.service import Service
 from mainspring.serving.sink import LAKE_GROUP
+from mainspring.serving.skew import Skew
 from mainspring.stream import EmbeddedLog
 
 __all__ = ["Metrics"]
@@ -70,9 +71,9 @@ class Metrics:
 
         return count
 
-    def watch(self, service: Service, log: EmbeddedLog) -> None:
-        """Tell of a service and its log as well, as they are when somebody asks."""
-        self.registry.register(_Watched(service, log))
+    def watch(self, service: Service, log: EmbeddedLog, skew: Callable[[], Skew]) -> None:
+        """Tell of a service, its log and the last check of its features as well, as they are when somebody asks."""
+        self.registry.register(_Watched(service, log, skew))
 
     def text(self) -> bytes:
         """Return all figures as text."""
@@ -82,8 +83,8 @@ class Metrics:
 class _Watched:
     """Figures that are read when they are asked for."""
 
-    def __init__(self, service: Service, log: EmbeddedLog) -> None:
-        self._service, self._log = service, log
+    def __init__(self, service: Service, log: EmbeddedLog, skew: Callable[[], Skew]) -> None:
+        self._service, self._log, self._skew = service, log, skew
         self._tables = tables_of_features(service.predictor.system)
 
     def describe(self) -> list[Metric]:
@@ -123,6 +124,18 @@ class _Watched:
         for feature in self._service.predictor.system.features:
             missing.add_metric([feature], service.missing[feature])
         yield missing
+        skew = self._skew()
+        yield GaugeMetricFamily(
+            "mainspring_skew_checked_predictions",
+            "Predictions whose features were last computed again.",
+            skew.predictions,
+        )
+        skewed = GaugeMetricFamily(
+            "mainspring_skewed_values", "Values of features that batch does not confirm.", labels=["feature"]
+        )
+        for feature, values in skew.different.items():
+            skewed.add_metric([feature], values)
+        yield skewed
         behind = GaugeMetricFamily(
             "mainspring_lake_lag_records", "Records of the log that the lake has not got yet.", labels=["topic"]
         )

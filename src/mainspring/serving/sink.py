@@ -109,7 +109,7 @@ class Sink:
 
         A lake that can take nothing, for its disk is full or its catalog is away, is no fault of a request.
         """
-        self._system, self._lake, self._set_aside, self._shadows = system, lake, set_aside, shadows
+        self.system, self.lake, self._set_aside, self._shadows = system, lake, set_aside, shadows
         self._limits = limits or Limits()
         self._tables = {table.__schema__.name: table for table in system.tables}
         self._facts = broker.consumer(FACTS, LAKE_GROUP)
@@ -187,7 +187,7 @@ class Sink:
         if not frame.height:
             return
         try:
-            self._lake.ingest(table, frame, **options)
+            self.lake.ingest(table, frame, **options)
         except ContractError as error:
             if error.code != "CONTRACT_ALL_REJECTED":
                 raise
@@ -204,7 +204,7 @@ class Sink:
             self._pending = None  # they are read again: also those that a killed sink had brought in
         elif self._pending is not None:
             new = stored.with_columns(pl.col("decided_at").str.to_datetime("%+", time_unit="us", time_zone="UTC"))
-            self._pending = pl.concat([self._pending, predicted_decisions(self._system, new)])
+            self._pending = pl.concat([self._pending, predicted_decisions(self.system, new)])
         self._sure = True
 
     def _ingest_feedback(self, records: list[Record]) -> None:
@@ -231,17 +231,17 @@ class Sink:
         """Store the labels that have matured; return how many."""
         pending = self._pending if self._pending is not None else self._unjoined()
         self._pending = pending
-        label = self._system.label
+        label = self.system.label
         if not pending.height or now <= pending["_at"].to_physical().min():  # type: ignore[operator]
             return 0
-        facts = {name: self._lake.read(table, known_before=now + 1) for name, table in self._label_tables().items()}
-        found = mature(label, self._system.decision, pending, facts, as_of=now).frame
+        facts = {name: self.lake.read(table, known_before=now + 1) for name, table in self._label_tables().items()}
+        found = mature(label, self.system.decision, pending, facts, as_of=now).frame
         known = found["label_known_at"].is_not_null()
         over = pending["_at"].to_physical() + parse_span(label.within) <= now
         joined = pending.select("prediction_id").with_columns(found).filter(known)
         if joined.height:
             named = joined["label"].dtype == pl.String
-            self._lake.ingest(
+            self.lake.ingest(
                 OUTCOMES_TABLE,
                 joined.select(
                     "prediction_id",
@@ -255,17 +255,17 @@ class Sink:
         return joined.height
 
     def _label_tables(self) -> dict[str, Any]:
-        nodes = walk(self._system.label.outcome)
+        nodes = walk(self.system.label.outcome)
         names = {node.table.__schema__.name for node in nodes if getattr(node, "table", None) is not None}  # type: ignore[attr-defined]
         return {name: table for name, table in self._tables.items() if name in names}
 
     def _unjoined(self) -> pl.DataFrame:
         """The predictions in the lake that have no outcome, as decisions."""
-        made = self._lake.read(PREDICTIONS_TABLE, columns=["prediction_id", "decided_at", "row"])
-        done = self._lake.read(OUTCOMES_TABLE, columns=["prediction_id", "source"])
+        made = self.lake.read(PREDICTIONS_TABLE, columns=["prediction_id", "decided_at", "row"])
+        done = self.lake.read(OUTCOMES_TABLE, columns=["prediction_id", "source"])
         done = done.filter(pl.col("source").fill_null("facts") == "facts")
         left = made.join(done, on="prediction_id", how="anti", maintain_order="left")
-        return predicted_decisions(self._system, left)
+        return predicted_decisions(self.system, left)
 
 
 def predicted_decisions(system: System, predictions: pl.DataFrame) -> pl.DataFrame:

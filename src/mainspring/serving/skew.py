@@ -25,14 +25,14 @@ class Skew:
     different: Mapping[str, int]
 
 
-def measure_skew(system: System, lake: Lake, *, since: int | None = None) -> Skew:
-    """Recompute in batch, from the lake, the features of stored predictions decided at or after `since` (microseconds).
+def measure_skew(system: System, lake: Lake, *, newest: int | None = None) -> Skew:
+    """Recompute in batch, from the lake, the features of stored predictions: of all, or of so many that came in last.
 
     Values may differ by what `verify` allows; more means that a fact was known to one side and not to the other.
     """
     stored = lake.read(PREDICTIONS_TABLE)
-    if since is not None:
-        stored = stored.filter(pl.col("decided_at").cast(pl.Int64) >= since)
+    if newest is not None:
+        stored = stored.sort("_seq").tail(newest)
     decisions = predicted_decisions(system, stored)
     facts = {table.__schema__.name: lake.read(table) for table in system.tables}
     expected = compute(plan(system.features), decisions, facts)
