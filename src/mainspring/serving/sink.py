@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from mainspring.clock import parse_span
-from mainspring.declare import Category, Float, Key, KnownAt, System, Table, Text, Time, make_table, walk
+from mainspring.declare import Category, Column, Float, Key, KnownAt, System, Table, Text, Time, make_table, walk
 from mainspring.errors import ContractError, WorkspaceError
 from mainspring.features import INSTANT
 from mainspring.labels import mature
@@ -116,9 +116,10 @@ class Sink:
         self._predictions = broker.consumer(PREDICTIONS, LAKE_GROUP)
         self._outcomes = broker.consumer(OUTCOMES, LAKE_GROUP)
         self._pending: pl.DataFrame | None = None
-        self._sure = (
-            False  # that what is polled next is not in the lake: a sink that was killed may have left some there
-        )
+        self._changes = 0  # requests and predictions that came in
+        self._joined_at = (-1, -1)  # when labels were last joined: the time, and the changes by then
+        # That what is polled next is not in the lake: a sink that was killed may have left some there.
+        self._sure = False
 
     def drain(self, now: int) -> Drained:
         """Bring everything into the lake that is in the log, and the outcomes that are known by `now` (microseconds).
@@ -131,8 +132,13 @@ class Sink:
         except BaseException:
             self._sure = False
             raise
+        self._changes += facts + predictions
         feedback = self._drain(self._outcomes, self._ingest_feedback)
-        return Drained(facts, predictions, self._join_outcomes(now), feedback)
+        outcomes, as_of = 0, (now, self._changes)
+        if as_of != self._joined_at:  # else time stands still and nothing came
+            outcomes = self._join_outcomes(now)
+            self._joined_at = as_of
+        return Drained(facts, predictions, outcomes, feedback)
 
     def close(self) -> None:
         """Let go of the log."""
@@ -234,7 +240,7 @@ class Sink:
         label = self.system.label
         if not pending.height or now <= pending["_at"].to_physical().min():  # type: ignore[operator]
             return 0
-        facts = {name: self.lake.read(table, known_before=now + 1) for name, table in self._label_tables().items()}
+        facts = {name: self._label_facts(table, pending, now) for name, table in self._label_tables().items()}
         found = mature(label, self.system.decision, pending, facts, as_of=now).frame
         known = found["label_known_at"].is_not_null()
         over = pending["_at"].to_physical() + parse_span(label.within) <= now
@@ -253,6 +259,18 @@ class Sink:
             )
         self._pending = pending.filter(~(known | over))
         return joined.height
+
+    def _label_facts(self, table: type[Table], pending: pl.DataFrame, now: int) -> pl.DataFrame:
+        """What labels read: of a label by key only the rows of keys that wait, for nearly all of a history's do not."""
+        label = self.system.label
+        if label.is_window or not label.by:
+            return self.lake.read(table, known_before=now + 1)
+        theirs, ours = zip(*label.by, strict=True)
+        read = {node.name for node in walk(label.outcome) if isinstance(node, Column)}
+        facts = self.lake.read(table, columns=[*read, *theirs], known_before=now + 1)
+        return facts.join(
+            pending.select(ours).unique(), left_on=theirs, right_on=ours, how="semi", maintain_order="left"
+        )
 
     def _label_tables(self) -> dict[str, Any]:
         nodes = walk(self.system.label.outcome)
