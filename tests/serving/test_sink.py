@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mainspring as ms
 from mainspring.clock import HOUR, MINUTE
+from mainspring.declare.lint import lint
 from mainspring.features import INSTANT
 from mainspring.lake import Lake
 from mainspring.serving.service import Service
@@ -219,5 +222,55 @@ def test_a_request_that_the_lake_cannot_take_is_set_aside_and_holds_up_nothing(
     (kept,) = (tmp_path / "aside").iterdir()
     assert b"o10" in kept.read_bytes()
     assert sink.drain(service.clock.now()).facts == 0
+    sink.close()
+    log.close()
+
+
+def test_what_the_server_rejected_for_its_time_is_not_in_the_lake_either(tmp_path: Path) -> None:
+    """Else the clock, which never goes back, would be in the next century after a restart."""
+    (tmp_path / "lake").mkdir()
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    service, log = open_shop(tmp_path / "log", lake)
+    far = deliveries(1, begin=BEGIN + 80 * 366 * 24 * HOUR, first=7)
+    for rows, rejected in (([*deliveries(3), *far], 1), (far, 1), (deliveries(1, first=50), 0)):
+        assert asyncio.run(push(service, rows)).rejected == rejected
+    now = service.clock.now()
+    assert now < BEGIN + HOUR
+    assert service.fresh["delivery"] < BEGIN + HOUR
+    sink = Sink(system, lake, log)
+    assert sink.drain(now).facts == 3
+    assert sorted(lake.read(Delivery)["order_id"]) == ["o0", "o1", "o2", "o50"]
+    sink.close()
+    log.close()
+    service, log = open_shop(tmp_path / "log", lake)
+    assert service.clock.now() == now
+    log.close()
+
+
+def test_no_table_of_a_user_has_the_name_of_one_of_ours() -> None:
+    tables = [
+        ms.Table.__class__(name, (ms.Table,), {"a": ms.Key(), "b": ms.KnownAt()})
+        for name in ("Predictions", "Outcomes")
+    ]
+    for table, ours in zip(tables, (PREDICTIONS_TABLE, OUTCOMES_TABLE), strict=True):
+        assert table.__schema__.name == ours.__schema__.name
+        features = {"n": table.count(over="1h")}
+        codes = [finding.code for finding in lint(dataclasses.replace(system, features=features))]
+        assert "reserved-table" in codes
+
+
+def test_commits_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.serving.sink._TURNS_KEPT", 6)
+    (tmp_path / "lake").mkdir()
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    service, log = open_shop(tmp_path / "log", lake)
+    sink = Sink(system, lake, log)
+    for number in range(30):
+        asyncio.run(service.predict(ask(order_id=f"n{number}")))
+        sink.drain(service.clock.now())
+    stored = lake._catalog.load_table(("deliveries", "predictions"))
+    assert len(stored.snapshots()) <= 10 + 6
+    assert lake.read(PREDICTIONS_TABLE).height == 30
+    assert len(list((tmp_path / "lake").rglob("predictions/metadata/*.metadata.json"))) <= 22
     sink.close()
     log.close()

@@ -5,6 +5,7 @@ PyIceberg takes most of a second to import, so it is imported where it is used.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,13 @@ DTYPE_BY_TYPE: dict[str, pl.DataType] = {
     "timestamptz": TIME,
 }
 # A conflicting commit must be compared again with what the other writer stored, so PyIceberg may not simply repeat it.
-_PROPERTIES = {"commit.retry.num-retries": "0", "format-version": "2"}
+_PROPERTIES = {
+    "commit.retry.num-retries": "0",
+    "format-version": "2",
+    "commit.manifest-merge.enabled": "true",  # a server commits every few seconds, and a read opens every manifest
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+}
 
 
 def dtypes_of(schema: TableSchema) -> dict[str, pl.DataType]:
@@ -179,6 +186,17 @@ def known_between(column: str, *, low: int | None = None, high: int) -> BooleanE
 
     until = LessThanOrEqual(column, high)
     return until if low is None else And(GreaterThanOrEqual(column, low), until)
+
+
+def expire(table: IcebergTable, keep: int) -> None:
+    """Let all but the newest snapshots of a table go. Each commit looks through them all; their rows stay."""
+    from pyiceberg.exceptions import CommitFailedException
+
+    snapshots = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
+    old = [snapshot.snapshot_id for snapshot in snapshots[:-keep]]
+    if old:
+        with contextlib.suppress(CommitFailedException):  # another writer was first; the next time will do
+            table.maintenance.expire_snapshots().by_ids(old).commit()
 
 
 def all_of(conditions: Sequence[BooleanExpression]) -> BooleanExpression | None:

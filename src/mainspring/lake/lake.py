@@ -116,6 +116,16 @@ class Lake:
             found[name] = NO_SNAPSHOT if snapshot is None else snapshot.snapshot_id
         return found
 
+    def expire(self, table: type[Table], *, keep: int) -> None:
+        """Let all snapshots of a table go but the newest `keep`, of a table that no run pins; all facts stay.
+
+        Raises WorkspaceError.
+        """
+        with storage_errors(self._place):
+            stored = iceberg.load(self._catalog, (self.namespace, table.__schema__.name))
+            if stored is not None:
+                iceberg.expire(stored, keep)
+
     def tables(self) -> list[str]:
         """List the tables that hold facts or rejected rows, by name."""
         from pyiceberg.exceptions import NoSuchNamespaceError

@@ -74,6 +74,7 @@ OUTCOMES_TABLE = make_table(
     description="What came true of a prediction, once that was known; of several outcomes the newest counts.",
 )
 _PAGE = 10_000
+_TURNS_KEPT, _SNAPSHOTS_KEPT = 50, 10
 _STORED: dict[str, Any] = {
     "prediction": pl.Float64,
     "classes": pl.String,
@@ -116,6 +117,7 @@ class Sink:
         self._predictions = broker.consumer(PREDICTIONS, LAKE_GROUP)
         self._outcomes = broker.consumer(OUTCOMES, LAKE_GROUP)
         self._pending: pl.DataFrame | None = None
+        self._turns = _TURNS_KEPT  # with predictions since snapshots were let go
         self._changes = 0  # requests and predictions that came in
         self._joined_at = (-1, -1)  # when labels were last joined: the time, and the changes by then
         # That what is polled next is not in the lake: a sink that was killed may have left some there.
@@ -134,11 +136,20 @@ class Sink:
             raise
         self._changes += facts + predictions
         feedback = self._drain(self._outcomes, self._ingest_feedback)
+        self._tidy(predictions)
         outcomes, as_of = 0, (now, self._changes)
         if as_of != self._joined_at:  # else time stands still and nothing came
             outcomes = self._join_outcomes(now)
             self._joined_at = as_of
         return Drained(facts, predictions, outcomes, feedback)
+
+    def _tidy(self, predictions: int) -> None:
+        """Nobody pins a snapshot of the server's own tables; a commit takes longer with each that is kept."""
+        self._turns += bool(predictions)
+        if self._turns >= _TURNS_KEPT:
+            self._turns = 0
+            for table in (PREDICTIONS_TABLE, OUTCOMES_TABLE):
+                self.lake.expire(table, keep=_SNAPSHOTS_KEPT)
 
     def close(self) -> None:
         """Let go of the log."""
