@@ -140,6 +140,8 @@ def test_what_cannot_be_kept_is_not_acknowledged_and_changes_nothing(tmp_path: P
     class FullDisk:
         """A broker whose disk is full."""
 
+        prompt = False
+
         def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
             refused: Future[list[int]] = Future()
             refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))

@@ -15,10 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mainspring.answers import Failure, Prediction
+from mainspring.answers import Failure
 from mainspring.clock import HOUR
 from mainspring.errors import WorkspaceError
-from mainspring.lake import Lake
 from mainspring.serving import streaming
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.limits import Limits
@@ -31,7 +30,6 @@ from mainspring.serving.records import (
     read_prediction,
     write,
 )
-from mainspring.serving.service import Service
 from mainspring.serving.sink import PREDICTIONS_TABLE, Sink
 from mainspring.serving.streaming import ANSWERING_GROUP, DecisionStream
 from mainspring.stream import EmbeddedLog, Message, Record
@@ -52,7 +50,7 @@ def everything(log: EmbeddedLog, topic: str) -> list[Record]:
     return records
 
 
-class Killed(RuntimeError):
+class KilledError(RuntimeError):
     pass
 
 
@@ -91,12 +89,12 @@ class Life:
 
         def write(message: Message) -> asyncio.Future[int]:
             if message.topic == killed_at:
-                raise Killed
+                raise KilledError
             return keep(message)
 
         def done() -> None:
             if killed_at == "commit":
-                raise Killed
+                raise KilledError
             commit()
 
         consumer.commit, self.service.journal.write = done, write  # type: ignore[method-assign]
@@ -104,7 +102,7 @@ class Life:
         task = asyncio.create_task(DecisionStream(self.service, consumer, wake=wake).run())
         await until(lambda: task.done() or source.groups(DECISIONS)[ANSWERING_GROUP] == source.end(DECISIONS))
         if task.done():
-            assert isinstance(task.exception(), Killed)
+            assert isinstance(task.exception(), KilledError)
             await self.service.journal.drained()
             if drained:
                 self.drain()
@@ -140,9 +138,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.lists(st.sampled_from([*SOUND, *REFUSED]), min_size=1, max_size=4)),
         st.tuples(st.just("push"), st.none()),
-        st.tuples(
-            st.just("answer"), st.tuples(st.sampled_from([None, PREDICTIONS, ANSWERS, "commit"]), st.booleans())
-        ),
+        st.tuples(st.just("answer"), st.tuples(st.sampled_from([None, PREDICTIONS, ANSWERS, "commit"]), st.booleans())),
         st.tuples(st.just("drain"), st.none()),
         st.tuples(st.just("restart"), st.none()),
     ),
@@ -241,6 +237,8 @@ def test_what_comes_twice_from_a_broker_that_does_not_tell_is_answered_once(tmp_
 
 class FullDisk:
     """A broker whose disk is full for a while."""
+
+    prompt = False
 
     def __init__(self, broker: Any, failures: int) -> None:
         self.broker, self.left = broker, failures
@@ -393,6 +391,8 @@ def test_no_more_wait_than_are_answered_in_time(site: Site, monkeypatch: pytest.
 
 def test_what_cannot_be_kept_is_not_accepted(site: Site) -> None:
     class Full:
+        prompt = False
+
         def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
             refused: Future[list[int]] = Future()
             refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))

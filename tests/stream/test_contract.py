@@ -23,15 +23,22 @@ def test_the_embedded_log_keeps_the_contract(check: broker_contract.Check, durab
 
 def test_the_embedded_log_is_a_broker(tmp_path: Path) -> None:
     broker: Broker = EmbeddedLog(tmp_path, Hand())
-    assert (broker.seekable, broker.deduplicates, broker.atomic) == (True, True, True)
+    assert (broker.seekable, broker.deduplicates, broker.atomic, broker.prompt) == (True, True, True, True)
 
 
-class Reversing(EmbeddedLog):
+class Submitting(EmbeddedLog):
+    """Whose every way in is `submit`, so that what breaks that breaks all."""
+
+    def append(self, messages: Sequence[Message]) -> list[int]:
+        return self.submit(messages).result()
+
+
+class Reversing(Submitting):
     def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
         return super().submit(messages[::-1])
 
 
-class Forgetting(EmbeddedLog):
+class Forgetting(Submitting):
     def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
         return super().submit([Message(topic=each.topic, value=each.value, id=f"{id(each)}") for each in messages])
 
@@ -57,7 +64,7 @@ class OneGroup(EmbeddedLog):
         return super().consumer(topic, "the only one")
 
 
-class Lax(EmbeddedLog):
+class Lax(Submitting):
     """Keeps of a submission what it can."""
 
     def submit(self, messages: Sequence[Message]) -> Future[list[int]]:

@@ -17,7 +17,7 @@ from mainspring.lake.lake import visible_at
 from mainspring.lake.parsing import TIME
 from mainspring.serving.known_facts import KnownFacts
 
-__all__ = ["Intake", "Newest", "Taken", "too_far_ahead"]
+__all__ = ["Intake", "Newest", "Taken", "known_by", "latest_known"]
 
 _REJECTIONS_TOLD = 100
 _DAYS_AHEAD = 366
@@ -50,12 +50,18 @@ class Newest(NamedTuple):
     lag: int
 
 
-def too_far_ahead(known_at: pl.Series, arrived_at: int | pl.Series) -> pl.Series:
-    """Say which facts are to be known so long after they arrived (microseconds) that a wrong clock must have made them.
+def latest_known(now: int) -> int:
+    """Return until when facts that come now may say that they will be known (microseconds).
 
-    None of them may be taken: a clock that follows facts would never come back, nor the end of a history.
+    What is later a wrong clock made. None of it may be taken: a clock that follows facts would never come back, nor would
+    the end of a history.
     """
-    return (known_at.to_physical() > arrived_at + _DAYS_AHEAD * DAY).fill_null(False)
+    return now + _DAYS_AHEAD * DAY
+
+
+def known_by(known_at: pl.Series, until: int | pl.Series) -> pl.Series:
+    """Say which facts are known by then."""
+    return (known_at.to_physical() <= until).fill_null(True)
 
 
 class Intake:
@@ -87,8 +93,8 @@ class Intake:
         """
         return conform(self.table(name), frame)
 
-    def take(self, name: str, conformed: Conformed, arrived_at: int) -> Taken:
-        """Take rows that arrived at an instant (microseconds): none is visible before it.
+    def take(self, name: str, conformed: Conformed, arrived_at: int, until: int) -> Taken:
+        """Take rows that arrived at an instant (microseconds): none is visible before it, and none known after `until`.
 
         Repeated with the same rows in the same order from the same history, it gives the same result: that is how a restart
         finds the state again.
@@ -96,9 +102,9 @@ class Intake:
         schema, arrived = self.tables[name].__schema__, pl.lit(arrived_at, pl.Int64).cast(TIME)
         sound, ahead = conformed.facts, list[int]()
         if schema.known_at is not None:
-            beyond = too_far_ahead(sound[schema.known_at.name], arrived_at)
-            if beyond.any():
-                sound, ahead = sound.filter(~beyond), sound[ROW].filter(beyond).to_list()
+            in_time = known_by(sound[schema.known_at.name], until)
+            if not in_time.all():
+                sound, ahead = sound.filter(in_time), sound[ROW].filter(~in_time).to_list()
         sieved = self._known[name].sieve(sound)
         facts = sound.filter(pl.Series(sieved.fresh))
         conflicts = sound[ROW].filter(pl.Series(sieved.conflicts)).to_list()
@@ -118,7 +124,7 @@ class Intake:
             Rejection(
                 row=row,
                 reason="too_far_ahead",
-                message=f"It says that it will be known more than {_DAYS_AHEAD} days after it arrived.",
+                message=f"It says that it will be known more than {_DAYS_AHEAD} days from now.",
             )
             for row in ahead[:_REJECTIONS_TOLD]
         ]

@@ -182,9 +182,9 @@ def _infer_body(system: System) -> dict[str, Any]:
     tensor = _object(
         {
             "name": {"enum": names},
-            "shape": {"type": "array", "items": {"type": "integer"}},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
             "datatype": {"enum": ["BOOL", "INT64", "FP64", "BYTES"]},
-            "data": {"type": "array"},
+            "data": {"type": "array", "items": {"type": ["boolean", "number", "string", "null"]}},
         }
     )
     return _object({"inputs": {"type": "array", "items": tensor, "minItems": 1}}, id={"type": "string"})

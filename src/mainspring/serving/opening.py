@@ -115,7 +115,7 @@ def open_on(
     follows = newest is not None and clock.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
     used: Clock = FactsClock(newest if newest is not None else clock.now()) if follows else clock
     predictor = predictor_of(system, router, history, used.now(), grace)
-    service = Service(predictor, Intake(system, history), Journal(log), used, limits)
+    service = Service(predictor, Intake(system, history), Journal(log), used, limits, clock)
     _remember_predictions(service, lake, predictions)
     _remember_questions(service, lake, log)
     _remember_outcomes(service, log.consumer(OUTCOMES, LAKE_GROUP))

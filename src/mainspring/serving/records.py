@@ -41,6 +41,7 @@ class FactsSent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     arrived_at: int
     content_type: str
     body: bytes
+    until: int = 2**62  # rows that say they will be known later were rejected: a wrong clock made them
 
 
 class DecisionAsked(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from mainspring.clock import format_instant
+import polars as pl
+
+from mainspring.clock import format_instant, parse_span
+from mainspring.declare import Table
 from mainspring.errors import ServingError
 from mainspring.lake import Lake
 from mainspring.serving.intake import Intake
@@ -21,7 +24,7 @@ _PATIENCE_SECONDS, _PAUSE_SECONDS = 30.0, 0.1
 
 
 async def rewind_service(service: Service, lake: Lake, log: EmbeddedLog, to: int) -> None:
-    """Make the state of a service what it was at an instant (microseconds), by the facts of the lake visible by then.
+    """Make the state of a service what it was at an instant (microseconds), by the facts of the lake known by then.
 
     Nothing is lost: the lake keeps all facts, also those that came after `to`; played again they are known there already.
     The service answers as before until it is done; it waits until the lake has all that came. What is pushed while it
@@ -51,9 +54,20 @@ async def rewind_service(service: Service, lake: Lake, log: EmbeddedLog, to: int
     router, grace = service.predictor.router, service.predictor.state.grace
 
     def past() -> tuple[Predictor, Intake, dict[str, int]]:
-        history = {table.__schema__.name: lake.read(table, known_before=to + 1) for table in system.tables}
+        history = {table.__schema__.name: _known_by(lake, table, to) for table in system.tables}
         fresh = {name: newest_visible(frame) for name, frame in history.items()}
         return predictor_of(system, router, history, to, grace), Intake(system, history), fresh
 
     predictor, intake, fresh = await asyncio.to_thread(past)
     await service.begin_again(predictor, intake, to, fresh)
+
+
+def _known_by(lake: Lake, table: type[Table], to: int) -> pl.DataFrame:
+    """The facts that a server had at an instant: those visible by then, and those known by then whose lag was not over."""
+    known_at = table.__schema__.known_at
+    if known_at is None:
+        return lake.read(table)
+    lag = parse_span(known_at.lag)
+    facts = lake.read(table, known_before=to + lag + 1)
+    known, visible = pl.col(known_at.name).to_physical(), pl.col("_visible_at").to_physical()
+    return facts.filter((visible <= to) | ((known <= to) & (visible == known + lag)))

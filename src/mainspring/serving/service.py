@@ -18,7 +18,7 @@ from mainspring.errors import BundleError, DataError, MainspringError, ServingEr
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.feedback import read_labels
 from mainspring.serving.given_rows import read_rows
-from mainspring.serving.intake import Intake, Taken
+from mainspring.serving.intake import Intake, Taken, latest_known
 from mainspring.serving.journal import Journal
 from mainspring.serving.limits import Limits
 from mainspring.serving.predictor import Asked, Predicted, Predictor, Prepared, prediction_of
@@ -60,8 +60,16 @@ class Service:
     """
 
     def __init__(
-        self, predictor: Predictor, intake: Intake, journal: Journal, clock: Clock, limits: Limits | None = None
+        self,
+        predictor: Predictor,
+        intake: Intake,
+        journal: Journal,
+        clock: Clock,
+        limits: Limits | None = None,
+        wall: Clock | None = None,
     ) -> None:
+        """`wall` is real time, where `clock` follows facts."""
+        self.wall = wall or clock
         self.predictor, self.intake, self.journal, self.clock = predictor, intake, journal, clock
         self.limits = limits or Limits()
         self.remembered = Remembered()
@@ -93,7 +101,8 @@ class Service:
             return Taken(table=table, given=0, already_there=0, rejected=0, rejections=(), facts=frame)
         rows = self.intake.read(table, frame)
         arrived_at = max(self.clock.now(), self._decided + 1)
-        sent = FactsSent(table=table, arrived_at=arrived_at, content_type=content_type, body=body)
+        until = latest_known(max(arrived_at, self.wall.now()))
+        sent = FactsSent(table=table, arrived_at=arrived_at, content_type=content_type, body=body, until=until)
         # A name means the same request only with the same content: else the log would keep the first and forget the other.
         name = secrets.token_hex(12) if event_id is None else _digest(event_id, table, content_type, body)
         self._on_their_way.append(arrived_at)
@@ -101,13 +110,13 @@ class Service:
             await self._keep([Message(topic=FACTS, value=write(sent), id=name)])
         finally:
             self._on_their_way.remove(arrived_at)
-        return self._learn(self.intake.take(table, rows, arrived_at), arrived_at)
+        return self._learn(self.intake.take(table, rows, arrived_at, until), arrived_at)
 
     def replay(self, record: Record) -> None:
         """Put the facts of a record of the log into the state, as `push` did when they arrived."""
         sent = read_facts(record.value)
         rows = self.intake.read(sent.table, read_rows(sent.body, sent.content_type, self.limits))
-        self._learn(self.intake.take(sent.table, rows, sent.arrived_at), sent.arrived_at)
+        self._learn(self.intake.take(sent.table, rows, sent.arrived_at, sent.until), sent.arrived_at)
 
     def freshen(self, newest: Mapping[str, int]) -> None:
         """Learn from when the newest facts of tables are visible (microseconds)."""

@@ -23,7 +23,7 @@ from mainspring.labels import mature
 from mainspring.lake import Lake
 from mainspring.lake.parsing import DTYPES, read_column
 from mainspring.serving.given_rows import read_rows
-from mainspring.serving.intake import too_far_ahead
+from mainspring.serving.intake import known_by
 from mainspring.serving.limits import Limits
 from mainspring.serving.records import (
     FACTS,
@@ -81,6 +81,7 @@ _STORED: dict[str, Any] = {
     "decision": pl.String,
     "answered_at": INSTANT,
 }
+_TIMES = {"arrived_at": pl.Int64(), "until": pl.Int64()}
 _log = logging.getLogger("mainspring.serving")
 
 
@@ -194,10 +195,10 @@ class Sink:
             write_atomically(self._set_aside / f"{record.offset}.msgpack", record.value)
 
     def _ingest_sent(self, sent: list[FactsSent]) -> None:
-        for name, frame, arrived_at in _batches(sent, self._limits):
+        for name, frame, times in _batches(sent, self._limits):
             table = self._tables[name]
-            taken = _taken(table, frame, arrived_at)
-            self._ingest(table, frame.filter(taken), arrived_at=arrived_at.filter(taken))
+            taken = _taken(table, frame, times["until"])
+            self._ingest(table, frame.filter(taken), arrived_at=times["arrived_at"].filter(taken))
 
     def _ingest(self, table: type[Table], frame: pl.DataFrame, **options: Any) -> None:
         """Bring rows into the lake; those that break the contract are in quarantine, where they belong, even all of them."""
@@ -340,26 +341,29 @@ def _stored(made: PredictionMade) -> dict[str, Any]:
     }
 
 
-def _taken(table: type[Table], frame: pl.DataFrame, arrived_at: pl.Series) -> pl.Series:
+def _taken(table: type[Table], frame: pl.DataFrame, until: pl.Series) -> pl.Series:
     """Which rows the server may have taken: all but those of which it said that their time is too far ahead."""
     known_at = table.__schema__.known_at
     source = "" if known_at is None else known_at.source or known_at.name
     reading = None if known_at is None or source not in frame.columns else read_column(known_at, frame[source])
     if reading is None:
         return pl.repeat(True, frame.height, eager=True)
-    return ~too_far_ahead(reading.values, arrived_at)
+    return known_by(reading.values, until)
 
 
-def _batches(sent: Sequence[FactsSent], limits: Limits) -> Iterator[tuple[str, pl.DataFrame, pl.Series]]:
-    """Put requests of one table together while their shape is the same, each row with its own time of arrival, in order."""
-    open_batches: dict[str, tuple[list[pl.DataFrame], list[int]]] = {}
+def _batches(sent: Sequence[FactsSent], limits: Limits) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
+    """Put requests of one table together while their shape is the same, each row with its times, in order.
+
+    Times are when a row arrived, and until when it may say that it will be known.
+    """
+    open_batches: dict[str, tuple[list[pl.DataFrame], list[tuple[int, int]]]] = {}
     for each in sent:
         frame = read_rows(each.body, each.content_type, limits)
-        parts, arrived = open_batches.setdefault(each.table, ([], []))
+        parts, times = open_batches.setdefault(each.table, ([], []))
         if parts and parts[0].schema != frame.schema:
-            yield each.table, pl.concat(parts), pl.Series(arrived, dtype=pl.Int64)
-            parts, arrived = open_batches[each.table] = ([], [])
+            yield each.table, pl.concat(parts), pl.DataFrame(times, _TIMES, orient="row")
+            parts, times = open_batches[each.table] = ([], [])
         parts.append(frame)
-        arrived.extend([each.arrived_at] * frame.height)
-    for table, (parts, arrived) in open_batches.items():
-        yield table, pl.concat(parts), pl.Series(arrived, dtype=pl.Int64)
+        times.extend([(each.arrived_at, each.until)] * frame.height)
+    for table, (parts, times) in open_batches.items():
+        yield table, pl.concat(parts), pl.DataFrame(times, _TIMES, orient="row")

@@ -95,6 +95,8 @@ class Broker(Protocol):
     `deduplicates`: an id that is appended again is not kept again, as long as retention keeps the first. Otherwise
     consumers may see it again and must leave it out themselves.
     `atomic`: the messages of one submission are kept all or none. Otherwise, when one fails, others may be kept.
+    `prompt`: `append` takes about as long as a disk does, so that an event loop may wait for it. Otherwise it may take as
+    long as a network.
     `largest`: how many bytes key and value of a message may have together; at least 1,000,000.
     """
 
@@ -106,6 +108,9 @@ class Broker(Protocol):
 
     @property
     def atomic(self) -> bool: ...
+
+    @property
+    def prompt(self) -> bool: ...
 
     @property
     def largest(self) -> int: ...

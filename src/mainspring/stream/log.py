@@ -50,6 +50,7 @@ class EmbeddedLog:
     seekable = True
     deduplicates = True
     atomic = True
+    prompt = True
     largest = _LARGEST
 
     def __init__(
@@ -89,8 +90,11 @@ class EmbeddedLog:
         return (self._writer or self._open_writer()).submit(messages, size)
 
     def append(self, messages: Sequence[Message]) -> list[int]:
-        """Submit and wait. Raises what `submit` and its future raise."""
-        return self.submit(messages).result()
+        """Commit here and now, with whatever else waits. Raises what `submit` and its future raise."""
+        messages = tuple(messages)
+        size = check_messages(messages, largest=self.largest)
+        self._check_open()
+        return (self._writer or self._open_writer()).append(messages, size)
 
     def consumer(self, topic: str, group: str) -> LogConsumer:
         """Open a group's reading of a topic; see `Broker.consumer`.

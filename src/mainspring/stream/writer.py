@@ -1,4 +1,8 @@
-"""The one thread that writes a log: everything submitted while a commit was under way goes into the next."""
+"""What writes a log: everything submitted while a commit was under way goes into the next.
+
+A thread of its own commits what was submitted, and puts the file in order; who appends and waits commits by itself, with
+whatever else is waiting: handing it to the thread and back takes longer than a quick disk does.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ class Writer:
 
     Guarantees: one submission is kept whole or not at all; what one thread submits is kept in that order; a future
     resolves after the commit, and fails only with the others of its commit: the next commit begins afresh, on a disk that
-    may have space again. `committed` is called on the writer's thread after each commit.
+    may have space again. `committed` is called after each commit, on the thread that made it.
 
     Raises WorkspaceError (WORKSPACE_BUSY when the log has another writer, and what opening its file raises).
     """
@@ -79,6 +83,9 @@ class Writer:
             on_failure.callback(self._blocks.close)
             self._topics = {name: _Topic(self._blocks, number) for name, number in self._blocks.topic_ids().items()}
             on_failure.pop_all()
+        self._file = folder / "records.db"
+        self._checkpointer: Blocks | None = None  # a connection of its own, so that commits go on meanwhile
+        self._commit = threading.Lock()  # held by who takes what waits and commits it, or removes what is old
         self._flush = None if flush_each_commit else Flush(self._blocks.log_file)
         self._now = 0
         self._trim_due = 0
@@ -88,7 +95,7 @@ class Writer:
         self._taken = threading.Condition(guard)
         self._waiting: list[_Submission] = []
         self._waiting_bytes = 0
-        self._closing = False
+        self._closing = self._untidy = False
         self._thread = threading.Thread(target=self._run, name=f"log {folder.name}", daemon=True)
         self._thread.start()
 
@@ -103,11 +110,24 @@ class Writer:
             while self._waiting_bytes > _WAITING_BYTES and not self._closing:
                 self._taken.wait()
             if self._closing:
-                raise StreamError("STREAM_CLOSED", "The log is closed.", fix="Open it again to append.")
+                raise _closed()
             self._waiting.append(_Submission(messages, size, future))
             self._waiting_bytes += size
             self._arrived.notify()
         return future
+
+    def append(self, messages: Sequence[Message], size: int) -> list[int]:
+        """Commit checked messages of `size` bytes here and now, with all that waits; return their offsets.
+
+        Raises StreamError (STREAM_CLOSED), and what the commit raises.
+        """
+        if self._closing:
+            raise _closed()
+        own = _Submission(messages, size, Future())
+        self._commit_waiting(own)
+        if self._trim_is_due(times=4):
+            self._remove_old()  # the thread is behind: who writes waits for room
+        return own.future.result()
 
     def close(self) -> None:
         """Finish what was submitted and let the next writer in. Closing twice is fine.
@@ -123,36 +143,46 @@ class Writer:
             if self._flush is not None:
                 self._flush.now()
         finally:
+            if self._checkpointer is not None:
+                self._checkpointer.close()
             self._blocks.close()
             self._lock.release()
 
     def _run(self) -> None:
-        while (batch := self._take()) is not None:
-            self._append(batch)
+        while self._wait():
+            self._commit_waiting()
+            if self._untidy:
+                self._untidy = False
+                self._tidy()
 
-    def _take(self) -> list[_Submission] | None:
-        """Wait for submissions and take all there are. None at the end; none in the list when it is time to flush."""
+    def _wait(self) -> bool:
+        """Wait for submissions, or until it is time to flush or to tidy; False at the end."""
         with self._arrived:
-            while not self._waiting:
+            while not self._waiting and not self._untidy:
                 if self._closing:
-                    return None
+                    return False
                 if not self._arrived.wait(None if self._flush is None else self._flush.seconds_left()):
                     break
-            batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-            self._taken.notify_all()
-        return batch
+        return True
 
-    def _append(self, batch: list[_Submission]) -> None:
-        try:
-            offsets = self._keep(batch)
-        except Exception as error:  # whatever it is: those who wait must hear of it, and the next batch must be tried
-            for submission in batch:
-                submission.future.set_exception(error)
-            return
+    def _commit_waiting(self, own: _Submission | None = None) -> None:
+        """Commit all that was submitted, in its order, and then `own`."""
+        with self._commit:
+            with self._arrived:
+                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                self._taken.notify_all()
+            if own is not None:
+                batch.append(own)
+            try:
+                offsets = self._keep(batch)
+            except Exception as error:  # whatever it is: who waits must hear of it, and the next batch must be tried
+                for submission in batch:
+                    submission.future.set_exception(error)
+                return
         self._committed()
         for submission in batch:
             submission.future.set_result([offsets[message.topic][message.id] for message in submission.messages])
-        self._tidy(_COMMIT_BYTES + sum(submission.size for submission in batch))
+        self._note(_COMMIT_BYTES + sum(submission.size for submission in batch))
 
     def _keep(self, batch: list[_Submission]) -> dict[str, dict[str, int]]:
         """Commit a batch and return the offset of every id in it, by topic."""
@@ -187,24 +217,42 @@ class Writer:
         self._topics[name] = _Topic(self._blocks, self._blocks.add_topic(name))
         return self._topics[name]
 
-    def _tidy(self, written: int) -> None:
-        """Do what can wait until those who wait have their answer."""
+    def _note(self, written: int) -> None:
+        """Count what was written, and wake the thread where there is something to flush later or to put in order."""
         self._written_since_checkpoint += written
         self._written_since_trim += written
+        untidy = self._written_since_checkpoint >= _CHECKPOINT_BYTES or self._trim_is_due()
+        if untidy or self._flush is not None:
+            with self._arrived:
+                self._untidy = self._untidy or untidy
+                self._arrived.notify()
+
+    def _tidy(self) -> None:
+        """Do what can wait until those who wait have their answer."""
         try:
             if self._trim_is_due():
-                while self._trim() and not self._waiting:
-                    pass
+                self._remove_old()
             if self._written_since_checkpoint >= _CHECKPOINT_BYTES:
                 self._written_since_checkpoint = 0
-                self._blocks.checkpoint()
+                if self._checkpointer is None:
+                    self._checkpointer = Blocks.writing(self._file, flush_each_commit=True)
+                self._checkpointer.checkpoint()  # most of it, while commits go on
+                with self._commit:
+                    self._blocks.checkpoint()  # and what came meanwhile: only a log that is brought in whole begins again
         except (WorkspaceError, sqlite3.Error, OSError):
             pass  # a full disk, say: what was answered is kept all the same, and after more was written it is tried again
 
-    def _trim_is_due(self) -> bool:
+    def _trim_is_due(self, times: int = 1) -> bool:
         keep, size = self._retention, self._retention.smallest_size()
-        too_old = keep.age is not None and self._now >= self._trim_due
-        return too_old or (size is not None and self._written_since_trim >= min(_CHECKPOINT_BYTES, size // 16))
+        too_old = keep.age is not None and self._now >= self._trim_due + (times - 1) * MINUTE
+        return too_old or (size is not None and self._written_since_trim >= times * min(_CHECKPOINT_BYTES, size // 16))
+
+    def _remove_old(self) -> None:
+        """Remove what retention lets go, piece by piece, so that commits find their way between."""
+        more = True
+        while more:
+            with self._commit:
+                more = self._trim()
 
     def _trim(self) -> bool:
         """Remove some of what retention lets go; say whether there may be more."""
@@ -216,3 +264,7 @@ class Writer:
             self._written_since_trim = 0
             self._trim_due = self._now + min(MINUTE, (self._retention.age or 0) // 16)
         return bool(removed)
+
+
+def _closed() -> StreamError:
+    return StreamError("STREAM_CLOSED", "The log is closed.", fix="Open it again to append.")
