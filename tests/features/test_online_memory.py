@@ -105,7 +105,19 @@ def test_what_some_keys_gave_back_others_take() -> None:
     state.add("event", others)
     assert state.size().arena_bytes == before
     assert state.size().keys == {"event by shop": 2000}
-    assert state.answer({"shop": "new shop-0-3", "_at": 9 * HOUR})["total"] == 30.0
+    assert [state.answer({"shop": f"{new}shop-0-3", "_at": 9 * HOUR})["total"] for new in ("", "new ")] == [0.0, 30.0]
+
+
+def test_what_part_of_a_key_gave_back_it_takes_anew() -> None:
+    """Of every shop the last note stays, but no amount; then amounts of those shops come, and of others."""
+    state = OnlineState(plan({"note": Event.note.latest(by="shop"), "total": SHORT["total"]}))
+    state.add("event", events(20, 0))
+    state.advance(9 * HOUR)
+    state.forget(1000)
+    assert state.size().facts == {"event by shop": 20}
+    state.add("event", events(40, 0).with_columns(pl.lit(9 * HOUR).cast(INSTANT).alias("_visible_at")))
+    totals = [state.answer({"shop": f"shop-0-{i}", "_at": 9 * HOUR})["total"] for i in range(40)]
+    assert totals == [i * 0.5 for i in range(40)]
 
 
 @pytest.mark.parametrize("forgets", [False, True])

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from mainspring.features import compute, plan
+from mainspring.features.online import OnlineState
 from mainspring.features.online import verify as verifying
 from mainspring.features.online.verify import verify_online
 from tests.features.test_online import LONG, long_world
@@ -32,6 +33,21 @@ def test_a_whole_history_is_the_same_online() -> None:
     assert found.max_relative_error < 1e-9
     assert set(found.inexact) <= {name for name in LONG if name.startswith("std")}, "all else has the same bits"
     assert told == [(300, 300)]
+
+
+def test_the_size_is_that_of_a_state_after_the_same_history() -> None:
+    facts, decisions = history()
+    work = plan(LONG)
+    found = verify_online(work, decisions, compute(work, decisions, {"event": facts}), {"event": facts})
+    last = decisions["_at"].max()
+    state = OnlineState(work)
+    state.add("event", facts.filter(pl.col("_visible_at") <= last))
+    state.advance(decisions["_at"].to_physical().max())  # type: ignore[arg-type]
+    state.forget()
+    size = state.size()
+    assert (found.size.keys, found.size.facts) == (size.keys, size.facts)
+    assert sum(size.keys.values()) == 7
+    assert found.size.bytes > 8 * size.n_facts
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("count_3h", 1), ("newest_urgent", "no such note"), ("sum_40h", None)])

@@ -384,12 +384,11 @@ class Service:
             self.lags[taken.table] += newest.lag
         if isinstance(self.clock, FactsClock):
             self.clock.saw(max(arrived_at, newest.known_at if newest is not None else arrived_at))
-        state.advance(
-            min(self.settled(), self.clock.now() - 1)
-        )  # the next fact on its way may make it that much earlier
+        # The next fact on its way may make it that much earlier.
+        state.advance(min(self.settled(), self.clock.now() - 1))
+        state.forget(taken.accepted)  # a few at a time: nobody waits for it
         self._learned += taken.accepted
-        if self._learned > _FORGET_AFTER and self._learned > state.size().n_facts:
-            state.forget()  # also keys that nothing is known of any more; seldom, for it copies what stays
+        if self._learned > _FORGET_AFTER:
             predictor.current.forget(state.watermark)
             self._learned = 0
         return taken
