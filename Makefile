@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-serving clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-serving reliability clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench-busy: .venv/dev ## a fit on quiet cores and beside a busy neighbour
 
 bench-serving: .venv/dev .venv-bench-serving/peers ## requests a second beside FastAPI, MLServer, MLflow and BentoML; needs wrk, 7 minutes and 1 GB
 	$(BIN)/python benchmarks/serving.py --peer-python .venv-bench-serving/bin/python
+
+reliability: .venv/dev ## kill a running server 50 times under load, and count what of all that it acknowledged is lost or there twice
+	$(BIN)/python benchmarks/reliability.py --lives 50
 
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .venv-bench .venv-bench-serving .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

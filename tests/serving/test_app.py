@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mainspring.clock import DAY
 from mainspring.ledger import Ledger
 from mainspring.ledger.keys import ROLES
 from mainspring.serving import Access, Limits
@@ -40,6 +41,7 @@ class Site:
         """Given the ledger and the keys of another one on the same folder, it is that one after a restart."""
         self.lake = empty_lake(folder)
         self.service, self.log = open_shop(folder / "log", self.lake)
+        self.service.wall = FactsClock(BEGIN + 20 * 366 * DAY)  # real time: the facts are old ones
         if limits is not None:
             self.service.limits = limits
         self.ledger = ledger or Ledger(f"sqlite:///{folder / 'ledger.db'}")

@@ -70,9 +70,7 @@ class Batch:
         self.scheduled = decision.every is not None
         self.decisions = [
             ((trip, day), at // HOUR, seats)
-            for trip, day, at, seats in found.select(
-                "trip_id", "day", pl.col("_at").to_physical(), "seats"
-            ).iter_rows()
+            for trip, day, at, seats in found.select("trip_id", "day", pl.col("_at").to_physical(), "seats").iter_rows()
         ]
         self.sent = sorted(sent, key=lambda each: each[1] + each[0].delay)
 
@@ -89,9 +87,7 @@ class Batch:
 
 keys = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"))
 versions = st.builds(Came, keys, st.none() | st.integers(0, LAST), st.just(0) | st.integers(0, 12), st.just(0))
-arrivals = st.lists(
-    st.tuples(st.integers(0, 8), st.lists(versions, max_size=4), st.booleans()), min_size=1, max_size=8
-)
+arrivals = st.lists(st.tuples(st.integers(0, 8), st.lists(versions, max_size=4), st.booleans()), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize("decision", [FOR_ROWS, ON_SCHEDULE], ids=["for rows", "on a schedule"])
@@ -132,8 +128,9 @@ def test_what_came_at_once_is_what_came_one_by_one(rows: list[Came], watermark: 
         one_by_one.add(frame([each]), 0)
     for rows_held in (at_once, one_by_one):
         rows_held.forget(watermark * HOUR)
-    assert sorted(at_once.keys()) == sorted(one_by_one.keys())
-    for key in at_once.keys():
+    keys = sorted(at_once.keys())
+    assert keys == sorted(one_by_one.keys())
+    for key in keys:
         for now in range(watermark, watermark + 20):
             assert at_once.find(key, now * HOUR) == one_by_one.find(key, now * HOUR)
 

@@ -57,3 +57,20 @@ def test_a_row_that_does_not_say_when_it_was_known_is_known_now() -> None:
 
 def test_what_is_not_declared_is_passed_over() -> None:
     assert "colour" not in READER.read(order(colour="red"), BEGIN)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"order_id": "n1", "items": 2}, "The row of Order has no shop. It has order_id, items."),
+        ({"order_id": "n1", "shop": None}, "The row of Order has no shop and no items. It has order_id, shop."),
+        ({}, "The row of Order has no order_id and no shop and no items. It has nothing."),
+        ({"Shop": "a"}, "The row of Order has no order_id and no shop and no items. It has nothing."),
+    ],
+)
+def test_a_row_that_lacks_a_column_is_told_so_as_a_row(row: dict[str, Any], told: str) -> None:
+    with pytest.raises(ServingError) as refused:
+        READER.read(row, BEGIN)
+    assert f"{refused.value.problem} {refused.value.exists}" == told
+    assert refused.value.code == "SERVE_ROW"
+    assert refused.value.fix == "Send every column that is not declared optional."

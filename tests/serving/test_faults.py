@@ -38,6 +38,8 @@ FULL = WorkspaceError("WORKSPACE_DISK_FULL", "There is no space left.", fix="Fre
 class Flaky:
     """A broker that is gone now and then: it refuses at once, or says so later, or is there."""
 
+    prompt = False
+
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.at_once: MainspringError | None = None

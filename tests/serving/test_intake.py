@@ -8,16 +8,17 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainspring.clock import HOUR, MINUTE
+from mainspring.clock import DAY, HOUR, MINUTE
 from mainspring.features import INSTANT
 from mainspring.serving.given_rows import frame_of_values
-from mainspring.serving.intake import Intake, Taken
+from mainspring.serving.intake import Intake, Taken, latest_known
 
 from .shop import BEGIN, deliveries, empty_history, system
 
 
 def take(intake: Intake, rows: list[dict[str, Any]], arrived_at: int = BEGIN) -> Taken:
-    return intake.take("delivery", intake.read("delivery", frame_of_values(rows)), arrived_at)
+    conformed = intake.read("delivery", frame_of_values(rows))
+    return intake.take("delivery", conformed, arrived_at, latest_known(arrived_at))
 
 
 def test_rows_sent_again_are_there_already_and_contradictions_are_told() -> None:
@@ -44,6 +45,18 @@ def test_none_is_visible_before_it_arrived_nor_before_its_lag() -> None:
     early, late = deliveries(1, begin=at - 2 * HOUR)[0], deliveries(1, begin=at + 2 * HOUR, first=1)[0]
     visible = take(Intake(system, empty_history()), [early, late], arrived_at=at).facts["_visible_at"].to_physical()
     assert visible.to_list() == [at, at + 2 * HOUR + 5 * MINUTE]
+
+
+def test_what_a_wrong_clock_made_is_rejected_with_the_reason() -> None:
+    intake = Intake(system, empty_history())
+    rows = [deliveries(1, begin=BEGIN + days * DAY, first=days)[0] for days in (0, 366, 367, 60_000)]
+    taken = take(intake, rows)
+    assert (taken.given, taken.accepted, taken.rejected) == (4, 2, 2)
+    assert [(each.row, each.reason) for each in taken.rejections] == [(2, "too_far_ahead"), (3, "too_far_ahead")]
+    newest = intake.newest(taken, BEGIN)
+    assert newest is not None
+    assert newest.known_at == BEGIN + 366 * DAY
+    assert take(intake, rows, BEGIN + 2 * DAY).accepted == 1, "its time has come nearer"
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=12), st.data())

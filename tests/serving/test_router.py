@@ -19,7 +19,9 @@ GOLDEN = "nbnnbbabnnaannnnbaannnnnannanbnannnannaa"
 KEYS = [{"order_id": f"o{n}", "shop": "a"} for n in range(4000)]
 
 
-def router(shares: dict[str, float], shadows: tuple[str, ...] = (), *, reverse: bool = False, system: str = "s") -> Router:
+def router(
+    shares: dict[str, float], shadows: tuple[str, ...] = (), *, reverse: bool = False, system: str = "s"
+) -> Router:
     """A champion and challengers of these shares; models are told apart by the arm they were loaded for."""
     arms = [Arm(name="champion", role="champion", model="m", share=0.0)]
     arms += [Arm(name=name, role="challenger", model="m", share=share) for name, share in shares.items()]

@@ -197,6 +197,9 @@ def test_several_classes_and_numbers_are_told_as_arms_tell_them() -> None:
         def decide(self, prediction: np.ndarray) -> np.ndarray:
             return prediction
 
+        def interval(self, prediction: np.ndarray) -> np.ndarray:
+            return np.column_stack([prediction - 1, prediction + 1])
+
     from mainspring.answers import Prediction
     from mainspring.serving.records import PredictionMade
 
@@ -208,4 +211,5 @@ def test_several_classes_and_numbers_are_told_as_arms_tell_them() -> None:
     found = {each.prediction.arm: each.prediction for each in Shadows(models.__getitem__).predictions([made])}
     assert (found["a"].classes, found["a"].decision, found["a"].value) == ({"x": 0.25, "y": 0.75}, "y", None)
     assert (found["b"].value, found["b"].decision, found["b"].classes) == (2.0, 2.0, None)
+    assert (found["a"].interval, found["b"].interval) == (None, (1.0, 3.0))
     assert {each.prediction_id for each in found.values()} == {"p.a", "p.b"}

@@ -18,6 +18,7 @@ from mainspring.clock import HOUR, MINUTE
 from mainspring.declare.lint import lint
 from mainspring.features import INSTANT
 from mainspring.lake import Lake
+from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.service import Service
 from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE, Sink
 from mainspring.serving.skew import measure_skew
@@ -244,6 +245,12 @@ def test_what_the_server_rejected_for_its_time_is_not_in_the_lake_either(tmp_pat
     log.close()
     service, log = open_shop(tmp_path / "log", lake)
     assert service.clock.now() == now
+    service.wall = FactsClock(BEGIN + 79 * 366 * 24 * HOUR)  # real time is near: no clock is wrong
+    assert asyncio.run(push(service, far)).accepted == 1
+    sink = Sink(system, lake, log)
+    sink.drain(service.clock.now())
+    assert sorted(lake.read(Delivery)["order_id"]) == ["o0", "o1", "o2", "o50", "o7"]
+    sink.close()
     log.close()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -54,7 +57,7 @@ def serve(
 
     Example: mainspring serve flights
     """
-    with reporting(as_json=json, debug=debug) as output:
+    with reporting(as_json=json, debug=debug) as output, _terminated_as_interrupted():
         from mainspring.cli.clock import WallClock
         from mainspring.clock import SECOND, parse_span
         from mainspring.errors import ServingError
@@ -119,6 +122,20 @@ def serve(
             opened.log.close()
 
 
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C where the server does not handle it: while it is opened, and while it is closed."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _run(app: Any, opened: Opened, workspace: Workspace, host: str, port: int, output: Output) -> None:
     from mainspring.cli.clock import WallClock
     from mainspring.clock import format_instant
@@ -134,13 +151,15 @@ def _run(app: Any, opened: Opened, workspace: Workspace, host: str, port: int, o
         if left.name == name and left.revoked_at is None:
             keys.revoke(left.id, revoked_at=wall.now())
     key, text = keys.add("write", created_at=wall.now(), name=name)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    model = service.predictor.router.champion.arm.model
-    output.document({"address": address, "key": text, "model": model, "follows_facts": service.follows_facts})
-    output.text(f"{address}  model {model}", f"key {text}")
-    if service.follows_facts:
-        output.text(f"Time is what the facts say: {format_instant(service.clock.now())} (--clock wall for real time)")
     try:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        model = service.predictor.router.champion.arm.model
+        output.document({"address": address, "key": text, "model": model, "follows_facts": service.follows_facts})
+        output.text(f"{address}  model {model}", f"key {text}")
+        if service.follows_facts:
+            output.text(
+                f"Time is what the facts say: {format_instant(service.clock.now())} (--clock wall for real time)"
+            )
         with told_address(workspace.log / system, address):
             run_server(app, listening)
     finally:

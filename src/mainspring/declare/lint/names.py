@@ -118,6 +118,23 @@ def table_name(system: System) -> Iterator[Problem]:
             )
 
 
+_OURS = frozenset({"predictions", "outcomes"})  # what a server keeps beside the facts
+_OUR_ENDING = "_quarantine"  # where the rejected rows of a table lie
+
+
+@rule("reserved-table", "error", "A table has a name under which Mainspring keeps tables of its own.")
+def reserved_table(system: System) -> Iterator[Problem]:
+    for table in system.tables:
+        name = table.__schema__.name
+        if name in _OURS or name.endswith(_OUR_ENDING):
+            yield Problem(
+                f"Table {table.__name__} would be stored as {name!r}, where Mainspring keeps rows of its own.",
+                "Rename the class.",
+                f"Taken are {listed(sorted(_OURS))}, and every name that ends with {_OUR_ENDING}.",
+                table.__schema__.origin,
+            )
+
+
 @rule("same-feature", "note", "Two features have the same expression.")
 def same_feature(system: System) -> Iterator[Problem]:
     first: dict[str, str] = {}

@@ -1,0 +1,48 @@
+"""The flow beside a server, with a process in its place that ends, and one that cannot be started."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mainspring.loop import flow
+from mainspring.loop.flow import Flow, flowing
+
+# Ends without an answer the first time it is started, then answers.
+PROCESS = """
+import pathlib, sys
+begun = pathlib.Path(sys.argv[2]) / "begun"
+if begun.exists():
+    for line in sys.stdin:
+        print("{}", flush=True)
+begun.touch()
+"""
+PROMPTLY_SECONDS = 30.0
+
+
+def test_a_process_that_ends_and_cannot_be_started_is_started_when_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[int] = []
+    start = Flow._start
+
+    def scarce(self: Flow) -> Any:
+        starts.append(len(starts))
+        if len(starts) in (2, 3):
+            raise OSError(12, "Cannot allocate memory")
+        return start(self)
+
+    monkeypatch.setattr(flow, "_COMMAND", PROCESS)
+    monkeypatch.setattr(Flow, "_start", scarce)
+    loaded: Any = SimpleNamespace(path=tmp_path / "file.py", system=SimpleNamespace(fingerprint="f"))
+    workspace: Any = SimpleNamespace(root=tmp_path)
+    with flowing(loaded, workspace, lambda: 0, 0.02) as running:
+        latest = time.monotonic() + PROMPTLY_SECONDS
+        while len(starts) < 4 or running.problem():
+            assert time.monotonic() < latest, running.problem()
+            time.sleep(0.01)
+    assert len(starts) == 4
