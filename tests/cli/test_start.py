@@ -11,7 +11,21 @@ import mainspring as package
 from tests.cli.conftest import Command
 
 GROUPS = {"arms": ["list", "history", "set"], "keys": ["add", "list", "revoke"]}
-COMMANDS = ["demo", "new", "check", "run", "show", "runs", "compare", "sql", "verify", "score", "serve", "play", *GROUPS]
+COMMANDS = [
+    "demo",
+    "new",
+    "check",
+    "run",
+    "show",
+    "runs",
+    "compare",
+    "sql",
+    "verify",
+    "score",
+    "serve",
+    "play",
+    *GROUPS,
+]
 LEAVES = [command for command in COMMANDS if command not in GROUPS]
 LEAVES += [f"{group} {command}" for group, commands in GROUPS.items() for command in commands]
 HEAVY = {
