@@ -64,19 +64,21 @@ class Journal:
             self._busy = False
             return
         messages = [message for message, _ in batch]
+        offsets: list[int] | None = None
         try:
             if self.broker.prompt and loop.time() >= self._aside_until:
                 begin = loop.time()
                 offsets = self.broker.append(messages)
                 if loop.time() - begin > _PROMPT_SECONDS:
                     self._aside_until = loop.time() + _ASIDE_SECONDS
-                self._done(loop, batch, offsets, None)
+            else:
+                submitted = self.broker.submit(messages)
+                submitted.add_done_callback(partial(self._from_writer, loop, batch))
                 return
-            submitted = self.broker.submit(messages)
         except Exception as error:
             self._done(loop, batch, None, error)
             return
-        submitted.add_done_callback(partial(self._from_writer, loop, batch))
+        self._done(loop, batch, offsets, None)
 
     def _from_writer(
         self,
@@ -95,7 +97,6 @@ class Journal:
         offsets: list[int] | None,
         error: BaseException | None,
     ) -> None:
-        self._submit(loop)  # first: the disk works while these are answered
         if offsets is None and error is None:
             error = RuntimeError("the broker gave no offsets")
         for place, (_, waiter) in enumerate(batch):
@@ -107,6 +108,7 @@ class Journal:
                 waiter.set_exception(error)
             else:
                 waiter.set_result(offsets[place])  # type: ignore[index]
+        self._submit(loop)  # only now: what was written first is answered first
 
 
 def _tell(loop: asyncio.AbstractEventLoop, done: Done, error: BaseException | None) -> None:
