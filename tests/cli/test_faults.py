@@ -99,7 +99,6 @@ def test_asked_to_end_before_it_has_begun_it_cleans_up(workspace: Path, mainspri
         assert server.end() in (0, 130), "130 where it did not listen yet, as for Ctrl-C"
     assert "Traceback" not in server.told.read_text()
     assert not any(alive(process) for process in flow)
-    assert not (workspace / "log" / "shop" / "address").exists()
     (key,) = mainspring("keys", "list", "--json").document
     assert key["revoked_at"] is not None
 
