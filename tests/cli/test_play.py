@@ -14,7 +14,7 @@ from mainspring.serving.sink import PREDICTIONS_TABLE
 from mainspring.serving.skew import measure_skew
 from mainspring.workspace import Workspace
 from tests.cli.conftest import SHOP, Command
-from tests.cli.test_serve import served
+from tests.cli.serving import served
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ def test_a_week_is_played_and_batch_finds_the_same_features(workspace: Path, mai
         past = mainspring("play", SHOP, "--from", "2031-01-10", "--days", "7", *where)
         assert "DATA_NO_DECISIONS" in past.err
         server.process.terminate()
-        server.process.communicate()
+        server.process.wait()
     system = load_system(SHOP).system
     opened = Workspace.open(workspace)
     lake = Lake(opened.catalog_properties(), namespace(system))
