@@ -8,9 +8,7 @@ from typing import Any
 
 import msgspec
 
-from mainspring.lake import Lake
 from mainspring.loop import load_system
-from mainspring.loop.build import namespace
 from mainspring.serving.records import ANSWERS, Answered
 from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE
 from mainspring.serving.skew import measure_skew
@@ -30,7 +28,7 @@ def audit(file: Path, folder: Path, load: Load) -> dict[str, Any]:
     """
     system = load_system(file).system
     workspace = Workspace.open(folder, create=False)
-    lake = Lake(workspace.catalog_properties(), namespace(system))
+    lake = workspace.lake(system.name)
     log = workspace.log / system.name
     returns = next(table for table in system.tables if table.__schema__.name == "return")
     made = lake.read(PREDICTIONS_TABLE)

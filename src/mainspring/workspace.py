@@ -39,6 +39,7 @@ from mainspring.errors import WorkspaceError
 from mainspring.storage import storage_errors, write_atomically
 
 if TYPE_CHECKING:
+    from mainspring.lake import Lake
     from mainspring.ledger import Ledger
 
 __all__ = ["DEFAULT_FOLDER", "Workspace"]
@@ -143,6 +144,15 @@ class Workspace:
         from mainspring.ledger import Ledger
 
         return Ledger(self.ledger_url, owner=self.id, writer_alive=self.is_written)
+
+    def lake(self, system: str = "") -> Lake:
+        """Return the lake of the facts of a system, by its name; without one, all that can be asked by SQL.
+
+        Nothing is opened until it is used.
+        """
+        from mainspring.lake import Lake
+
+        return Lake(self.catalog_properties(), system.replace("-", "_"))
 
     def catalog_properties(self) -> dict[str, str]:
         """Return the properties with which PyIceberg opens the catalog of the lake: uri, warehouse and any others."""

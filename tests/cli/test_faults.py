@@ -18,8 +18,6 @@ from shutil import copytree
 import pytest
 
 from mainspring.errors import WorkspaceError
-from mainspring.lake import Lake
-from mainspring.loop.build import namespace
 from mainspring.serving.sink import PREDICTIONS_TABLE
 from mainspring.stream.lock import WriterLock
 from mainspring.workspace import Workspace
@@ -35,7 +33,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="wh
 
 
 def returns_in_lake(workspace: Path) -> set[str]:
-    lake = Lake(Workspace.open(workspace, create=False).catalog_properties(), namespace(shop.system))
+    lake = Workspace.open(workspace, create=False).lake(shop.system.name)
     return set(lake.read(shop.Return)["order_id"])
 
 
@@ -90,7 +88,7 @@ def test_asked_to_end_under_load_it_keeps_what_it_answered_and_drains_it(
     assert flow
     assert not any(alive(process) for process in flow)
     assert set(facts) <= returns_in_lake(workspace), "the last drain took everything: there was no other"
-    lake = Lake(Workspace.open(workspace, create=False).catalog_properties(), namespace(shop.system))
+    lake = Workspace.open(workspace, create=False).lake(shop.system.name)
     assert set(predictions) <= set(lake.read(PREDICTIONS_TABLE)["prediction_id"])
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from mainspring.lake import Lake
 from mainspring.loop import load_system
-from mainspring.loop.build import namespace
 from mainspring.serving.sink import PREDICTIONS_TABLE
 from mainspring.serving.skew import measure_skew
 from mainspring.workspace import Workspace
@@ -35,7 +33,7 @@ def test_a_week_is_played_and_batch_finds_the_same_features(workspace: Path, mai
         server.process.wait()
     system = load_system(SHOP).system
     opened = Workspace.open(workspace)
-    lake = Lake(opened.catalog_properties(), namespace(system))
+    lake = opened.lake(system.name)
     stored = lake.read(PREDICTIONS_TABLE)
     assert stored.height == 2 * 78
     assert (stored["decided_at"] <= pl.Series(["2024-01-17"]).str.to_datetime(time_zone="UTC")[0]).all()

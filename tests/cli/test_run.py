@@ -146,7 +146,7 @@ def test_a_fault_of_ours_is_one_line_and_a_traceback_only_with_debug(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a slip\nof ours")
 
-    monkeypatch.setattr("mainspring.loop.build", fail)
+    monkeypatch.setattr("mainspring.loop.build.build", fail)
     told = mainspring("run", SHOP, "--json", *(["--debug"] if debug else []))
     assert told.code == 70
     assert told.document == {"error": {"code": "UNEXPECTED", "message": "unexpected ZeroDivisionError: a slip of ours"}}

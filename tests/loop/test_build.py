@@ -15,8 +15,8 @@ import mainspring as ms
 from mainspring.clock import DAY, MINUTE
 from mainspring.errors import DeclarationError
 from mainspring.features import INSTANT
-from mainspring.loop import LoadedSystem, build
-from mainspring.loop.build import Built
+from mainspring.loop import LoadedSystem
+from mainspring.loop.build import Built, build
 from mainspring.loop.lesson import Lesson
 from mainspring.model.bundle import load_bundle
 from mainspring.training.dataset import assemble

@@ -18,9 +18,7 @@ import mainspring as ms
 from mainspring.answers import Arm
 from mainspring.clock import DAY, format_instant
 from mainspring.errors import LedgerError, ServingError
-from mainspring.lake import Lake
 from mainspring.ledger import Ledger
-from mainspring.loop.build import namespace
 from mainspring.model import compile_model
 from mainspring.serving import Access, Limits
 from mainspring.serving import deployed as deployed_module
@@ -173,7 +171,7 @@ class Served:
     """A server of the workspace, asked without a network."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.lake = Lake(workspace.catalog_properties(), namespace(SYSTEM))
+        self.lake = workspace.lake(SYSTEM.name)
         opened = open_service(SYSTEM, workspace, self.lake, CLOCK, follow_facts=True)
         self.service, self.log, self.deployed = opened.service, opened.log, opened.deployed
         self.service.limits = Limits(requests_per_second=1e6, burst=10**6)

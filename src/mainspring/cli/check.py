@@ -55,8 +55,6 @@ def check(
 def _stored(loaded: LoadedSystem, folder: Path | None) -> Lake | None:
     """The facts that the workspace has of a system, if there is a workspace."""
     from mainspring.errors import WorkspaceError
-    from mainspring.lake import Lake
-    from mainspring.loop.build import namespace
     from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
     if loaded.history is not None:
@@ -67,7 +65,7 @@ def _stored(loaded: LoadedSystem, folder: Path | None) -> Lake | None:
         if error.code == "WORKSPACE_MISSING":
             return None
         raise
-    return Lake(workspace.catalog_properties(), namespace(loaded.system))
+    return workspace.lake(loaded.system.name)
 
 
 def _show(finding: Finding, output: Output) -> None:

@@ -47,9 +47,7 @@ def play(
     with reporting(as_json=json, debug=debug) as output:
         from mainspring.client import Client
         from mainspring.clock import DAY, format_instant, parse_instant
-        from mainspring.lake import Lake
         from mainspring.loop import load_system
-        from mainspring.loop.build import namespace
         from mainspring.loop.example import find_system_file
         from mainspring.loop.play import play as play_score
         from mainspring.loop.play import read_score
@@ -60,7 +58,7 @@ def play(
         opened = Workspace.open(workspace or DEFAULT_FOLDER, create=False)
         place = address or read_address(opened.log / system.name)
         first = parse_instant(begin)
-        lake = Lake(opened.catalog_properties(), namespace(system))
+        lake = opened.lake(system.name)
         score = read_score(system, lake, first, first + round(days * DAY))
         output.stderr.print(
             f"{len(score.facts):,} facts and {len(score.decisions):,} decisions from {format_instant(first)} on, to {place}",

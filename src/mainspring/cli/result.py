@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mainspring.evaluation.results import Evaluation
-    from mainspring.loop import Built
+    from mainspring.loop.build import Built
 
 __all__ = ["document", "summary"]
 

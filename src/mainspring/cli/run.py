@@ -10,7 +10,7 @@ from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import Output, reporting
 
 if TYPE_CHECKING:
-    from mainspring.loop import Built
+    from mainspring.loop.build import Built
     from mainspring.workspace import Workspace
 
 __all__ = ["execute", "run"]
@@ -33,7 +33,8 @@ def execute(file: str, folder: Path | None, output: Output, *, kind: str) -> Non
     from mainspring.cli.clock import WallClock
     from mainspring.cli.progress import StageLines
     from mainspring.cli.result import document, summary
-    from mainspring.loop import build, load_system
+    from mainspring.loop import load_system
+    from mainspring.loop.build import build
     from mainspring.loop.example import find_system_file
     from mainspring.workspace import DEFAULT_FOLDER, Workspace
 

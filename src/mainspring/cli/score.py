@@ -32,9 +32,8 @@ def score(
     """
     with reporting(as_json=json, debug=debug) as output:
         from mainspring.declare import csv, parquet
-        from mainspring.lake import Lake, read_source
+        from mainspring.lake import read_source
         from mainspring.loop import load_system
-        from mainspring.loop.build import namespace
         from mainspring.loop.example import find_system_file
         from mainspring.serving.deployed import load_model, newest_model
         from mainspring.serving.scoring import score_rows
@@ -47,7 +46,7 @@ def score(
         path = str(decisions.absolute())
         source = parquet(path) if decisions.suffix == ".parquet" else csv(path)
         rows = read_source(source, Path(), system.decision.table)
-        lake = Lake(opened.catalog_properties(), namespace(system))
+        lake = opened.lake(system.name)
         scored = score_rows(system, bundle.model, lake, rows)
         for reason, count in {**scored.rejected, **scored.left_out}.items():
             output.warn(f"{count:,} rows have no prediction: {reason}")

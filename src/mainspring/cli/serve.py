@@ -61,9 +61,7 @@ def serve(
         from mainspring.cli.clock import WallClock
         from mainspring.clock import SECOND, parse_span
         from mainspring.errors import ServingError
-        from mainspring.lake import Lake
         from mainspring.loop import load_system
-        from mainspring.loop.build import namespace
         from mainspring.loop.example import find_system_file
         from mainspring.loop.flow import flowing
         from mainspring.serving.access import Access
@@ -85,7 +83,7 @@ def serve(
         loaded = load_system(find_system_file(file))
         system = loaded.system
         opened_workspace = Workspace.open(workspace or DEFAULT_FOLDER, create=False)
-        lake = Lake(opened_workspace.catalog_properties(), namespace(system))
+        lake = opened_workspace.lake(system.name)
         opened = open_service(
             system,
             opened_workspace,

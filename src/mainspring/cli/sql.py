@@ -28,10 +28,9 @@ def sql(
     Example: mainspring sql "select carrier, avg(arr_delay) from arrival group by carrier"
     """
     with reporting(as_json=json, debug=debug) as output:
-        from mainspring.lake import Lake
         from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
-        answer = Lake(Workspace.open(workspace or DEFAULT_FOLDER, create=False).catalog_properties(), "").sql(query)
+        answer = Workspace.open(workspace or DEFAULT_FOLDER, create=False).lake().sql(query)
         shown = answer.head(rows)
         numeric = [dtype.is_numeric() for dtype in answer.dtypes]
         output.text(

@@ -1,7 +1,8 @@
-"""The loop: a user's system file is loaded here, built stage by stage, and run over history or live by the same step."""
+"""The loop: a user's system file is loaded here, built stage by stage, and run over history or live by the same step.
 
-from mainspring.loop.build import Built, build
-from mainspring.loop.stages import Progress
+What builds a system is in `loop.build`, and not here: who serves one needs no training and no evaluation.
+"""
+
 from mainspring.loop.system_file import LoadedSystem, load_system
 
-__all__ = ["Built", "LoadedSystem", "Progress", "build", "load_system"]
+__all__ = ["LoadedSystem", "load_system"]

@@ -28,7 +28,6 @@ from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import RunContext, evaluation_json, write_report
 from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
-from mainspring.lake import Lake
 from mainspring.ledger import Ledger, Run, Stage
 from mainspring.loop.context import run_context
 from mainspring.loop.facts import Facts, bring_in, describe
@@ -45,7 +44,7 @@ from mainspring.training import dataset as datasets
 from mainspring.training import decision_threshold, train
 from mainspring.workspace import Workspace
 
-__all__ = ["Built", "build", "check_findings", "namespace"]
+__all__ = ["Built", "build", "check_findings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +60,6 @@ class Built:
     report: Path
     report_json: Path
     notes: tuple[str, ...] = ()
-
-
-def namespace(system: System) -> str:
-    """The lake's namespace of a system."""
-    return system.name.replace("-", "_")
 
 
 def check_findings(findings: list[Finding]) -> list[Finding]:
@@ -138,7 +132,7 @@ class _Build:
     ) -> None:
         self.loaded, self.system, self.workspace = loaded, loaded.system, workspace
         self.clock, self.progress, self.run, self.stages, self.notes = clock, progress, run, stages, notes
-        self.lake = Lake(workspace.catalog_properties(), namespace(self.system))
+        self.lake = workspace.lake(self.system.name)
 
     @property
     def ledger(self) -> Ledger:

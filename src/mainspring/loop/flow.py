@@ -20,8 +20,6 @@ from pathlib import Path
 import msgspec
 
 from mainspring.errors import MainspringError, ServingError
-from mainspring.lake import Lake
-from mainspring.loop.build import namespace
 from mainspring.loop.system_file import LoadedSystem, load_system
 from mainspring.serving.deployed import load_model
 from mainspring.serving.shadows import Shadows
@@ -193,7 +191,7 @@ def _open_sink(file: Path, workspace: Workspace, fingerprint: str, opened: conte
         log = on_failure.enter_context(EmbeddedLog(folder, _Unasked()))
         sink = Sink(
             system,
-            Lake(workspace.catalog_properties(), namespace(system)),
+            workspace.lake(system.name),
             log,
             set_aside=folder / "set-aside",
             shadows=Shadows(lambda name: load_model(system, workspace, name).model),

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from mainspring.features import compute, find_decisions, plan
 from mainspring.features.online.verify import Verification, verify_online
-from mainspring.lake import Lake
-from mainspring.loop.build import namespace
 from mainspring.loop.system_file import LoadedSystem
 from mainspring.training.dataset import history_bounds
 from mainspring.workspace import Workspace
@@ -23,7 +21,7 @@ def verify_system(
     Raises DataError (DATA_NO_DECISIONS), WorkspaceError.
     """
     system = loaded.system
-    lake = Lake(workspace.catalog_properties(), namespace(system))
+    lake = workspace.lake(system.name)
     facts = {table.__schema__.name: lake.read(table) for table in system.tables}
     start, until = history_bounds(facts)
     table = system.decision.table.__schema__.name
