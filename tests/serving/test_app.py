@@ -213,6 +213,7 @@ def test_a_client_of_the_open_inference_protocol_is_answered(site: Site) -> None
         (tensors(colour=["red"]), 400),
         (tensors(order_id=["x"], shop=["a", "b"], items=[1]), 400),
         ([{**tensors(items=[1])[0], "shape": [2]}], 400),
+        ([{"name": "weight", "shape": [1], "datatype": "FP64", "data": [10**400]}], 400),
         ([{**tensors(items=[1])[0], "datatype": "COMPLEX"}], 400),
         ("none", 400),
         (tensors(order_id=["x"], shop=["a"], items=[0]), 422),

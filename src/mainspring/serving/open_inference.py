@@ -111,7 +111,10 @@ def _flat(tensor: _Tensor) -> list[Scalar]:
     if tensor.shape not in ([len(values)], [len(values), 1]):
         raise _unreadable(f"{tensor.name} has shape {tensor.shape} and {len(values)} values")
     if tensor.datatype.startswith("FP"):
-        return [float(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
+        try:
+            return [float(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in values]
+        except OverflowError:
+            raise _unreadable(f"{tensor.name} has a number that no {tensor.datatype} can be") from None
     return values
 
 
