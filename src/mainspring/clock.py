@@ -12,7 +12,18 @@ from typing import Protocol
 
 from mainspring.errors import DeclarationError, Origin
 
-__all__ = ["DAY", "HOUR", "MINUTE", "SECOND", "Clock", "format_instant", "format_span", "parse_instant", "parse_span"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "Clock",
+    "format_instant",
+    "format_span",
+    "microseconds",
+    "parse_instant",
+    "parse_span",
+]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -31,6 +42,11 @@ class Clock(Protocol):
         ...
 
 
+def microseconds(span: timedelta) -> int:
+    """Return a span in microseconds, exactly."""
+    return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
+
+
 def parse_span(span: str | timedelta, *, origin: Origin | None = None) -> int:
     """Read a span such as "90s", "15m", "2h", "7d" or "1d12h" as microseconds.
 
@@ -40,7 +56,7 @@ def parse_span(span: str | timedelta, *, origin: Origin | None = None) -> int:
     True
     """
     if isinstance(span, timedelta) and span >= timedelta():
-        return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds
+        return microseconds(span)
     text = span.replace(" ", "") if isinstance(span, str) else ""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -97,8 +113,7 @@ def parse_instant(value: str | datetime | date, *, origin: Origin | None = None)
             fix='Write for example "2013-10-01" (UTC midnight) or "2013-10-01T06:00:00+00:00".',
             origin=origin,
         )
-    elapsed = moment - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * SECOND + elapsed.microseconds
+    return microseconds(moment - _EPOCH)
 
 
 def format_instant(instant: int) -> str:

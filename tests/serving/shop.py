@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 import mainspring as ms
 from mainspring.answers import Arm, Arms
 from mainspring.clock import HOUR, Clock, format_instant
+from mainspring.errors import WorkspaceError
 from mainspring.features import INSTANT
 from mainspring.lake import Lake
 from mainspring.serving.facts_clock import FactsClock
@@ -21,7 +23,7 @@ from mainspring.serving.opening import open_on
 from mainspring.serving.predictor import Asked
 from mainspring.serving.router import LoadedArm, Router, only
 from mainspring.serving.service import Service
-from mainspring.stream import EmbeddedLog
+from mainspring.stream import EmbeddedLog, Message
 from tests.lake.conftest import properties
 
 BEGIN = 400_000 * HOUR
@@ -123,6 +125,17 @@ def empty_lake(folder: Path) -> Lake:
     """A lake in a folder of its own, without facts at first."""
     (folder / "lake").mkdir(parents=True, exist_ok=True)
     return Lake(properties(folder / "lake"), "deliveries")
+
+
+class Full:
+    """A broker whose disk is full."""
+
+    prompt = False
+
+    def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
+        refused: Future[list[int]] = Future()
+        refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))
+        return refused
 
 
 class Deployer:

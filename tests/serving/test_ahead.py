@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from hypothesis import strategies as st
 import mainspring as ms
 from mainspring.answers import Arm, Prediction
 from mainspring.clock import HOUR, MINUTE, SECOND, format_instant
-from mainspring.errors import ServingError, WorkspaceError
+from mainspring.errors import ServingError
 from mainspring.lake import Lake
 from mainspring.ledger import Ledger
 from mainspring.serving import Access
@@ -32,9 +30,9 @@ from mainspring.serving.rewinding import rewind_service
 from mainspring.serving.router import LoadedArm, Router
 from mainspring.serving.service import Service
 from mainspring.serving.sink import Sink
-from mainspring.stream import EmbeddedLog, Message
+from mainspring.stream import EmbeddedLog
 
-from .shop import BEGIN, Deployer, living, open_shop, until
+from .shop import BEGIN, Deployer, Full, living, open_shop, until
 from .shop import empty_lake as shop_lake
 
 EVERY = 4 * HOUR
@@ -196,14 +194,6 @@ def test_each_is_journalled_once_however_often_it_is_looked_up_or_the_server_beg
 def test_while_nothing_can_be_kept_the_older_ones_are_handed_out_with_their_age(tmp_path: Path) -> None:
     service, log, _ = opened(tmp_path)
     ahead = Ahead(service)
-
-    class Full:
-        prompt = False
-
-        def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
-            refused: Future[list[int]] = Future()
-            refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))
-            return refused
 
     async def live() -> None:
         await push(service, "station", ("a", 0))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -13,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainspring.clock import HOUR
-from mainspring.errors import ContractError, DataError, ServingError, WorkspaceError
+from mainspring.errors import ContractError, DataError, ServingError
 from mainspring.serving.predictor import Asked
 from mainspring.serving.records import FACTS, PREDICTIONS
-from mainspring.stream import Message
 
-from .shop import BEGIN, answers, ask, deliveries, open_shop, order
+from .shop import BEGIN, Full, answers, ask, deliveries, open_shop, order
 
 
 def body(rows: list) -> bytes:
@@ -137,17 +134,7 @@ def test_facts_that_cannot_be_read_leave_nothing_behind(tmp_path: Path) -> None:
 def test_what_cannot_be_kept_is_not_acknowledged_and_changes_nothing(tmp_path: Path) -> None:
     service, log = open_shop(tmp_path)
 
-    class FullDisk:
-        """A broker whose disk is full."""
-
-        prompt = False
-
-        def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
-            refused: Future[list[int]] = Future()
-            refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))
-            return refused
-
-    kept, service.journal.broker = service.journal.broker, FullDisk()  # type: ignore[assignment]
+    kept, service.journal.broker = service.journal.broker, Full()  # type: ignore[assignment]
 
     async def talk() -> None:
         for asked in (service.push("delivery", body(deliveries(5)), "application/json"), service.predict(ask())):

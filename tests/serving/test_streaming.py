@@ -34,7 +34,7 @@ from mainspring.serving.sink import PREDICTIONS_TABLE, Sink
 from mainspring.serving.streaming import ANSWERING_GROUP, DecisionStream
 from mainspring.stream import EmbeddedLog, Message, Record
 
-from .shop import BEGIN, deliveries, empty_lake, living, open_shop, order, system, until
+from .shop import BEGIN, Full, deliveries, empty_lake, living, open_shop, order, system, until
 from .test_app import Site
 
 SOUND = [DecisionAsked(row=order()), DecisionAsked(row=order(shop="b"), explain=True)]
@@ -390,14 +390,6 @@ def test_no_more_wait_than_are_answered_in_time(site: Site, monkeypatch: pytest.
 
 
 def test_what_cannot_be_kept_is_not_accepted(site: Site) -> None:
-    class Full:
-        prompt = False
-
-        def submit(self, messages: Sequence[Message]) -> Future[list[int]]:
-            refused: Future[list[int]] = Future()
-            refused.set_exception(WorkspaceError("WORKSPACE_DISK_FULL", "No space.", fix="Free some."))
-            return refused
-
     kept, site.service.journal.broker = site.service.journal.broker, Full()  # type: ignore[assignment]
     refused = site.send("POST", "/v1/predict", json={"row": order()}, headers=LATER)
     assert (refused.status_code, site.service.remembered.n_pending) == (503, 0)

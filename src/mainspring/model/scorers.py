@@ -54,7 +54,7 @@ def scorer_of(model: Model) -> Scorer:
     if isinstance(predictor, EstimatorPredictor) and predictor.encoder is not None:
         session = open_session(predictor.onnx) if predictor.onnx is not None else None
         answer = predictor.answer if session is None else onnx_answer(predictor, session)
-        return EncodedScorer(RowEncoder(model.schema, predictor.encoder), answer)
+        return EncodedScorer(RowEncoder(model.schema, predictor.encoder).encode, answer)
     return FrameScorer(model)
 
 
@@ -126,12 +126,14 @@ class LinearScorer:
 
 
 class EncodedScorer:
-    """An estimator of encoded features, or its form in ONNX: rows are encoded by hand, all of them answered at once."""
+    """What answers encoded rows all at once: an estimator, or its form in ONNX."""
 
     batches = True
 
-    def __init__(self, encoder: RowEncoder, answer: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._encode, self._answer = encoder.encode, answer
+    def __init__(
+        self, encode: Callable[[Sequence[Mapping[str, Any]]], Any], answer: Callable[[Any], np.ndarray]
+    ) -> None:
+        self._encode, self._answer = encode, answer
 
     def score_one(self, values: Mapping[str, Any]) -> Answer:
         answer = self.score_many([values])[0].tolist()
@@ -141,17 +143,8 @@ class EncodedScorer:
         return self._answer(self._encode(rows))
 
 
-class FrameScorer:
+class FrameScorer(EncodedScorer):
     """Any model, by way of a frame."""
 
-    batches = True
-
     def __init__(self, model: Model) -> None:
-        self._model = model
-
-    def score_one(self, values: Mapping[str, Any]) -> Answer:
-        answer = self.score_many([values])[0].tolist()
-        return tuple(answer) if isinstance(answer, list) else answer
-
-    def score_many(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        return self._model.predict_uncalibrated(frame_of(rows, self._model.schema))
+        super().__init__(lambda rows: frame_of(rows, model.schema), model.predict_uncalibrated)

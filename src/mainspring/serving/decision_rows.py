@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
-from mainspring.clock import SECOND, format_instant
+from mainspring.clock import format_instant, microseconds
 from mainspring.declare import Column, Kind, Table
 from mainspring.declare.kind import NUMBERS, STRINGS
 from mainspring.errors import MainspringError, ServingError
@@ -167,5 +167,4 @@ def _instant(value: Any) -> int:
         raise _UnusualError from None
     if moment.tzinfo is None or not 1700 < moment.year < 2250:
         raise _UnusualError
-    elapsed: timedelta = moment - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * SECOND + elapsed.microseconds
+    return microseconds(moment - _EPOCH)

@@ -81,6 +81,12 @@ class _PredictRequest(msgspec.Struct, forbid_unknown_fields=True):
     keys: list[dict[str, bool | int | float | str | None] | str | int] | None = None
     explain: bool = False
 
+    def one(self) -> Asked | None:
+        """The one decision that is asked for; None where it is asked for many, for none, or in two ways."""
+        if self.rows is not None or self.keys is not None or (self.row is None) is (self.key is None):
+            return None
+        return Asked(self.row, explain=self.explain) if self.key is None else Asked(self.key, True, self.explain)
+
 
 class _ArmRequest(msgspec.Struct, forbid_unknown_fields=True):
     name: str
@@ -129,28 +135,20 @@ async def predict(site: Site, call: Call) -> Answer:
     name = event_of(call)
     if (asked.row, asked.rows, asked.key, asked.keys).count(None) != 3:
         raise _unreadable("it must have one of row, rows, key and keys", _PREDICT_FORM)
-    if asked.row is not None or asked.key is not None:
+    if (one := asked.one()) is not None:
         if "respond-async" in call.headers.get("prefer", ""):
             question = DecisionAsked(row=asked.row, key=asked.key, explain=asked.explain)
             return _pending(await site.service.ask_later(question, event_id=name))
-        one = Asked(asked.row, explain=asked.explain) if asked.key is None else Asked(asked.key, True, asked.explain)
         made = site.ahead.find(one) if site.ahead is not None else None
         return Answer(200, _counted(site, made or await site.service.predict(one, event_id=name)))
     many = [Asked(row, explain=asked.explain) for row in asked.rows or ()]
     many += [Asked(key, True, asked.explain) for key in asked.keys or ()]
     if refused := site.front.limits.refuse_rows(len(many)):
         raise refused
-    found: list[Prediction | MainspringError] = []
-    if site.ahead is not None:
-        ready = [site.ahead.find(each) for each in many]
-        rest = iter(
-            await site.service.predict_many(
-                [each for each, made in zip(many, ready, strict=True) if made is None], event_id=name
-            )
-        )
-        found = [made if made is not None else next(rest) for made in ready]
-    else:
-        found = await site.service.predict_many(many, event_id=name)
+    ready = [None if site.ahead is None else site.ahead.find(each) for each in many]
+    asking = [each for each, made in zip(many, ready, strict=True) if made is None]
+    rest = iter(await site.service.predict_many(asking, event_id=name))
+    found = [next(rest) if made is None else made for made in ready]
     told = [body_of(each) if isinstance(each, MainspringError) else _counted(site, each) for each in found]
     return Answer(200, {"predictions": told})
 

@@ -132,9 +132,7 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(_Joined(transport))  # type: ignore[arg-type]
 
     def on_headers_complete(self) -> None:
-        alone = (
-            self.cycle is None or self.cycle.response_complete
-        )  # those that come meanwhile wait their turn in uvicorn
+        alone = self.cycle is None or self.cycle.response_complete  # others wait for their turn in uvicorn
         usual = self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
         if self.lane is not None and self.url == LANE_PATH and alone and usual and not self.expect_100_continue:
             self._offered, self._size = [], 0

@@ -13,7 +13,7 @@ import msgspec
 from mainspring.errors import BundleError, DataError, ServingError
 from mainspring.serving.front import encode, new_request_id
 from mainspring.serving.handlers import Site, decode_predict
-from mainspring.serving.predictor import Asked, Predicted
+from mainspring.serving.predictor import Predicted
 from mainspring.serving.problems import body_of, headers_of, status_of
 
 __all__ = ["LANE_PATH", "LONGEST", "Lane", "Respond"]
@@ -56,13 +56,8 @@ class Lane:
         if isinstance(grant, ServingError) or front.limits.refuse_body(body) is not None:
             return False
         try:
-            asked = decode_predict(body)
-            if asked.rows is not None or asked.keys is not None or (asked.row is None) is (asked.key is None):
-                return False
-            one = (
-                Asked(asked.row, explain=asked.explain) if asked.key is None else Asked(asked.key, True, asked.explain)
-            )
-            if front.rates.admit(grant.key, time.monotonic_ns() // 1000):
+            one = decode_predict(body).one()
+            if one is None or front.rates.admit(grant.key, time.monotonic_ns() // 1000):
                 return False
             made = service.answer_now(one)
         except (msgspec.MsgspecError, UnicodeDecodeError, ServingError, DataError, BundleError):

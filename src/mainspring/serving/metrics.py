@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
 from mainspring.clock import SECOND
-from mainspring.declare import Aggregate, Expression, System, walk
+from mainspring.declare import Aggregate, Expression, walk
 from mainspring.serving.service import Service
 from mainspring.serving.sink import LAKE_GROUP
 from mainspring.serving.skew import Skew
@@ -85,7 +85,7 @@ class _Watched:
 
     def __init__(self, service: Service, log: EmbeddedLog, skew: Callable[[], Skew]) -> None:
         self._service, self._log, self._skew = service, log, skew
-        self._tables = tables_of_features(service.predictor.system)
+        self._tables = {name: _tables(each) for name, each in service.predictor.system.features.items()}
 
     def describe(self) -> list[Metric]:
         return []  # registering asks nothing of the log
@@ -146,12 +146,8 @@ class _Watched:
         yield behind
 
 
-def tables_of_features(system: System) -> Mapping[str, frozenset[str]]:
-    """Return the tables, other than static ones, whose facts each feature reads."""
-    return {name: _tables(expression) for name, expression in system.features.items()}
-
-
 def _tables(expression: Expression) -> frozenset[str]:
+    """The tables, other than static ones, whose facts a feature reads."""
     read = [node.table for node in walk(expression) if isinstance(node, Aggregate)]
     return frozenset(
         table.__schema__.name for table in read if table is not None and table.__schema__.known_at is not None

@@ -30,18 +30,18 @@ from mainspring.serving.records import (
     read_outcomes,
     read_prediction,
 )
+from mainspring.serving.remembered import REMEMBERED
 from mainspring.serving.router import Router
 from mainspring.serving.service import Service
 from mainspring.serving.sink import LAKE_GROUP, PREDICTIONS_TABLE
 from mainspring.serving.streaming import ANSWERING_GROUP
-from mainspring.stream import EmbeddedLog, Retention
+from mainspring.stream import EmbeddedLog, Record, Retention
 from mainspring.stream.consumer import LogConsumer
 from mainspring.workspace import Workspace
 
 __all__ = ["Opened", "newest_visible", "open_on", "open_service", "predictor_of"]
 
 _PAGE = 1000
-_LOOK_BACK = 50_000  # records of the log, for requests that come again: as many as a service remembers
 _OVER_AFTER = 7 * DAY
 _KEPT_FOR = 7 * DAY  # in the log, of what is in the lake
 
@@ -169,13 +169,11 @@ def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer
     """
     stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
     service.begin_after(stored if isinstance(stored, int) else 0)
-    predictions.seek(max(0, predictions.position - _LOOK_BACK))
-    while records := predictions.poll(_PAGE):
-        for record in records:
-            made = read_prediction(record.value)
-            service.begin_after(int(made.row["_at"]))
-            service.remembered.answered(record.id, made.prediction)
-    predictions.close()
+    predictions.seek(max(0, predictions.position - REMEMBERED))
+    for record in _rest(predictions):
+        made = read_prediction(record.value)
+        service.begin_after(int(made.row["_at"]))
+        service.remembered.answered(record.id, made.prediction)
 
 
 def _remember_questions(service: Service, lake: Lake, log: EmbeddedLog) -> None:
@@ -186,10 +184,7 @@ def _remember_questions(service: Service, lake: Lake, log: EmbeddedLog) -> None:
             service.remembered.answered(answer.id, told)
     decisions = log.consumer(DECISIONS, ANSWERING_GROUP)
     service.answered_before = decisions.position
-    asked: list[str] = []
-    while records := decisions.poll(_PAGE):
-        asked += [record.id for record in records]
-    decisions.close()  # nothing is committed: the stream answers them
+    asked = [record.id for record in _rest(decisions)]  # nothing is committed: the stream answers them
     if not asked:
         return
     for prediction in find_predictions(lake, asked, service.predictor.task):
@@ -202,28 +197,29 @@ def _remember_questions(service: Service, lake: Lake, log: EmbeddedLog) -> None:
 def _remember_outcomes(service: Service, outcomes: LogConsumer) -> None:
     """Learn what somebody said came true that the lake has not got yet, and when and by which requests it was last said."""
     outcomes.seek(max(0, outcomes.position - _PAGE))
-    while records := outcomes.poll(_PAGE):
-        for record in records:
-            service.learn_outcomes(record.id, read_outcomes(record.value))
-    outcomes.close()
+    for record in _rest(outcomes):
+        service.learn_outcomes(record.id, read_outcomes(record.value))
 
 
 def _last_answers(log: EmbeddedLog) -> Iterator[Answered]:
     """Yield what was last answered to decisions that were asked for on a topic."""
     answers = log.consumer(ANSWERS, ANSWERING_GROUP)
-    answers.seek(max(0, log.end(ANSWERS) - _LOOK_BACK))
-    while records := answers.poll(_PAGE):
-        yield from (msgspec.json.decode(record.value, type=Answered) for record in records)
-    answers.close()
+    answers.seek(max(0, log.end(ANSWERS) - REMEMBERED))
+    yield from (msgspec.json.decode(record.value, type=Answered) for record in _rest(answers))
     log.forget(ANSWERS, ANSWERING_GROUP)  # nobody reads on from here: retention need not wait
 
 
 def _replay(service: Service, consumer: LogConsumer) -> int:
     """Put into the state what the log has and the lake has not; facts that both have are told apart by the intake."""
     replayed = 0
-    while records := consumer.poll(_PAGE):
-        for record in records:
-            service.replay(record)
-        replayed += len(records)
-    consumer.close()  # nothing is committed: the lake has not got them
+    for record in _rest(consumer):  # nothing is committed: the lake has not got them
+        service.replay(record)
+        replayed += 1
     return replayed
+
+
+def _rest(consumer: LogConsumer) -> Iterator[Record]:
+    """Yield every record from a consumer's position on, commit nothing, and close it."""
+    while records := consumer.poll(_PAGE):
+        yield from records
+    consumer.close()

@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from mainspring.answers import Judged, Outcome, Prediction
+from mainspring.clock import format_instant, parse_instant
 from mainspring.lake import Lake
 from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE
 
@@ -52,7 +53,7 @@ def find_outcome(lake: Lake, prediction_id: str, task: str) -> Outcome | None:
     label = row["label_class"] if row["label_class"] is not None else row["label"]
     return Outcome(
         label=bool(label) if task == "binary" else label,
-        known_at=_told(row["known_at"]),
+        known_at=format_instant(parse_instant(row["known_at"])),
         source=row["source"] or "facts",
     )
 
@@ -65,17 +66,13 @@ def _prediction(row: dict[str, Any], task: str) -> Prediction:
         told["probability" if task == "binary" else "value"] = row["prediction"]
     return Prediction(
         prediction_id=row["prediction_id"],
-        decided_at=_told(row["decided_at"]),
+        decided_at=format_instant(parse_instant(row["decided_at"])),
         model=row["model"],
         arm=row["arm"],
         decision=_decision(row["decision"], task),
         interval=None if row["low"] is None else (row["low"], row["high"]),
         **told,
     )
-
-
-def _told(instant: Any) -> str:
-    return str(instant.isoformat()).replace("+00:00", "Z")
 
 
 def _decision(text: str | None, task: str) -> bool | str | float | None:

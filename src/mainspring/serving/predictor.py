@@ -11,11 +11,12 @@ from mainspring.declare import Decision, System
 from mainspring.errors import ServingError
 from mainspring.features.online import OnlineState
 from mainspring.features.online.one_row import row_function
+from mainspring.model import Model
 from mainspring.serving.current_rows import CurrentRows
 from mainspring.serving.decision_rows import DecisionRows
 from mainspring.serving.router import LoadedArm, Router
 
-__all__ = ["Asked", "Predicted", "Predictor", "Prepared", "decision_time", "prediction_of"]
+__all__ = ["Asked", "Predicted", "Predictor", "Prepared", "answer_field", "decision_time", "prediction_of"]
 
 
 class Asked(NamedTuple):
@@ -112,21 +113,25 @@ def prediction_of(
     Raises BundleError (BUNDLE_INPUT) when the model cannot explain itself.
     """
     row, features, arm = prepared
-    model, task = arm.model, arm.model.model.task
-    several = isinstance(answer, tuple)
+    model = arm.model
     return Prediction(
         prediction_id=prediction_id,
         decided_at=format_instant(row["_at"]),
         model=arm.arm.model,
         arm=arm.arm.name,
-        probability=answer if task == "binary" else None,  # type: ignore[arg-type]
-        value=answer if task == "regression" else None,  # type: ignore[arg-type]
-        classes=dict(zip(model.model.classes, answer, strict=True)) if several else None,  # type: ignore[arg-type]
+        **answer_field(model.model, answer),
         decision=model.decide_one(answer),
-        interval=model.interval_one(answer) if task == "regression" else None,  # type: ignore[arg-type]
+        interval=model.interval_one(answer) if model.model.task == "regression" else None,  # type: ignore[arg-type]
         features=dict(features) if explain else None,
         contributions=model.contributions_one(features) if explain else None,
     )
+
+
+def answer_field(model: Model, answer: Any) -> dict[str, Any]:
+    """Return the field of a prediction that a model's answer belongs in, and what it holds."""
+    if model.task == "multiclass":
+        return {"classes": dict(zip(model.classes, answer, strict=True))}
+    return {"probability" if model.task == "binary" else "value": answer}
 
 
 def decision_time(decision: Decision) -> Callable[[Mapping[str, Any], int], int | None]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from mainspring.answers import Failure, Outcome, Prediction
 
-__all__ = ["Remembered"]
+__all__ = ["REMEMBERED", "Remembered"]
 
-_REMEMBERED = 50_000
+REMEMBERED = 50_000
+"""How many answers a service has in mind."""
 
 
 class Remembered:
     """The newest answers, outcomes and open questions by prediction id, and requests that told outcomes; the lake has what is older."""
 
-    def __init__(self, limit: int = _REMEMBERED) -> None:
+    def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
         self._answers: dict[str, Prediction | Failure] = {}
         self._outcomes: dict[str, Outcome] = {}

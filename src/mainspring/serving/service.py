@@ -155,12 +155,10 @@ class Service:
         Raises ServingError (SERVE_ROW, SERVE_UNKNOWN, SERVE_UNAVAILABLE), DataError (DATA_FORGOTTEN), BundleError
         (BUNDLE_INPUT).
         """
-        name = None if event_id is None else _name_of(event_id, asked)
-        if name is not None and isinstance(before := self.remembered.answer(name), Prediction):
-            return before
-        predicted, message = await self._answer(asked, name or self._new_id())
-        await self._keep([message])
-        return self.answered(predicted)
+        (answer,) = await self.predict_many([asked], event_id=event_id)
+        if isinstance(answer, MainspringError):
+            raise answer
+        return answer
 
     def answer_now(self, asked: Asked) -> tuple[Predicted, Message] | None:
         """Answer one decision without waiting: for who journals the message, and says `answered` once it is durable.
@@ -225,9 +223,7 @@ class Service:
                 offset = await self.journal.write(Message(topic=DECISIONS, value=value, id=name))
             except BaseException as error:
                 self.remembered.withdrawn(name)
-                if isinstance(error, WorkspaceError | StreamError):
-                    raise _unavailable(error.problem) from error
-                raise
+                raise self.not_kept(error) from error
             if offset < self.answered_before:  # asked and answered so long ago that only the lake knows
                 self.remembered.withdrawn(name)
             else:

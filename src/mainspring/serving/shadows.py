@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from mainspring.answers import Prediction
 from mainspring.errors import WorkspaceError
 from mainspring.model import Model
 from mainspring.model.plain_values import frame_of
+from mainspring.serving.predictor import answer_field
 from mainspring.serving.records import PredictionMade
 
 __all__ = ["Shadows"]
@@ -49,11 +49,6 @@ class Shadows:
                 continue
             intervals = [None] * len(decisions) if found is None else [tuple(ends) for ends in found.tolist()]
             for each, answer, decision, interval in zip(each_made, answers.tolist(), decisions, intervals, strict=True):
-                told: dict[str, Any] = {}
-                if model.task == "multiclass":
-                    told["classes"] = dict(zip(model.classes, answer, strict=True))
-                else:
-                    told["probability" if model.task == "binary" else "value"] = answer
                 yield PredictionMade(
                     prediction=Prediction(
                         prediction_id=f"{each.prediction.prediction_id}.{arm}",
@@ -62,7 +57,7 @@ class Shadows:
                         arm=arm,
                         decision=decision,
                         interval=interval,
-                        **told,
+                        **answer_field(model, answer),
                     ),
                     answered_at=each.answered_at,
                     row=each.row,

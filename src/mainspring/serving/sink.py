@@ -39,7 +39,7 @@ from mainspring.serving.shadows import Shadows
 from mainspring.storage import storage_errors, write_atomically
 from mainspring.stream import Broker, Record
 
-__all__ = ["LAKE_GROUP", "OUTCOMES_TABLE", "PREDICTIONS_TABLE", "Drained", "Sink", "decided_at", "predicted_decisions"]
+__all__ = ["LAKE_GROUP", "OUTCOMES_TABLE", "PREDICTIONS_TABLE", "Drained", "Sink", "predicted_decisions"]
 
 LAKE_GROUP = "lake"
 """The group of the log that has read what is in the lake: the log keeps everything after its position."""
@@ -307,11 +307,6 @@ def predicted_decisions(system: System, predictions: pl.DataFrame) -> pl.DataFra
         plain = pl.Int64 if dtype == INSTANT else dtype
         columns[column.name] = pl.Series([row.get(column.name) for row in rows], dtype=plain).cast(dtype)
     return pl.DataFrame({"prediction_id": predictions["prediction_id"], "_at": predictions["decided_at"], **columns})
-
-
-def decided_at(record: Record) -> int:
-    """The instant as of which the prediction of a record was decided."""
-    return int(read_prediction(record.value).row["_at"])
 
 
 def _is_of_the_lake(error: Exception) -> bool:
