@@ -22,7 +22,8 @@ __all__ = ["Played", "Score", "play", "read_score"]
 
 _SLOT_SECONDS = 0.1  # of real time: how often facts are sent
 _ROWS_AT_ONCE = 1000
-_LONGEST_RUN = 10 * MINUTE  # of history: a server answers decisions for which it is asked too late up to its grace
+# Of history: a server answers decisions for which it is asked late up to its grace, an hour unless it was told another.
+_LONGEST_WAIT, _LONGEST_RUN = 30 * MINUTE, 10 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def play(
 ) -> Played:
     """Rewind the server to where the score begins and send it what comes, `speed` seconds of history in a second.
 
-    Facts go in the order in which they became visible, and a decision is asked for when history has passed its time: so
-    features are what they were. `wait_until` waits until so many seconds after the beginning; `tell` is told each slot.
+    Facts go in the order in which they became visible, and a decision is asked for when history has passed its time, or is
+    about to pass it by more than half an hour, for a server answers late questions only up to its grace: so features are
+    what they were. `wait_until` waits until so many seconds after the beginning; `tell` is told each slot.
 
     Raises ClientError.
     """
@@ -92,10 +94,10 @@ def play(
     fact, predictions, refused = 0, 0, 0
     slot, now = 0, score.begin
 
-    def ask(until: int) -> None:
+    def ask(before: int) -> None:
         nonlocal predictions, refused
         asked = []
-        while due and due[0][0] <= until:
+        while due and due[0][0] < before:
             asked.append(due.popleft()[1])
         for begin in range(0, len(asked), _ROWS_AT_ONCE):
             answers = client.predict_many(asked[begin : begin + _ROWS_AT_ONCE])
@@ -108,23 +110,24 @@ def play(
         first = fact
         while fact < len(score.facts) and score.facts[fact][0] <= now:
             fact += 1
-        for table, until, rows in _runs(score.facts[first:fact]):
+        for table, begin, rows in _runs(score.facts[first:fact]):
+            ask(begin - _LONGEST_WAIT)
             client.push(table, rows)
-            ask(until)
+            ask(begin)  # not for decisions at that very instant: other tables may have facts of it yet to come
         tell(Played(now, fact, predictions, refused))
         wait_until(slot * _SLOT_SECONDS)
-    ask(score.end)
+    ask(score.end + 1)
     return Played(now, fact, predictions, refused)
 
 
 def _runs(facts: Sequence[tuple[int, str, dict[str, Any]]]) -> Iterator[tuple[str, int, list[Mapping[str, Any]]]]:
-    """Facts of one table that come one after the other, with the time of the last: no table runs ahead of another.
+    """Facts of one table that come one after the other, with the time of the first: no table runs ahead of another.
 
     None is longer than decisions can wait.
     """
     for (table, _), run in groupby(facts, key=lambda fact: (fact[1], fact[0] // _LONGEST_RUN)):
         rows = list(run)
-        yield table, rows[-1][0], [row for _, _, row in rows]
+        yield table, rows[0][0], [row for _, _, row in rows]
 
 
 def _timed(table: type[Table], frame: pl.DataFrame, time: str) -> tuple[list[int], list[dict[str, Any]]]:
