@@ -210,7 +210,7 @@ def test_a_prediction_of_any_task_is_read_back_as_it_was_told(
         prediction_id="p", decided_at=format_instant(BEGIN + 1), model="m", arm="champion", **answered
     )
     made = PredictionMade(prediction=prediction, answered_at=BEGIN, row={"_at": BEGIN + 1}, features={})
-    lake.ingest(PREDICTIONS_TABLE, pl.DataFrame([_stored(made)]))
+    lake.ingest(PREDICTIONS_TABLE, _stored([made]))
     assert find_judged(lake, "p", task) == Judged(prediction=prediction)
     row = {"prediction_id": "p", "source": "feedback", "known_at": format_instant(BEGIN + 2), **label}
     lake.ingest(OUTCOMES_TABLE, pl.DataFrame([row]))

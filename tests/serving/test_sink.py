@@ -76,6 +76,29 @@ def test_a_prediction_meets_its_outcome(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_turn_ends_though_more_comes_all_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lake").mkdir()
+    service, log = open_shop(tmp_path / "log")
+    lake = Lake(properties(tmp_path / "lake"), "deliveries")
+    sink = Sink(system, lake, log)
+    ingest, commits = Lake.ingest, []
+
+    def and_one_more(*args: Any, **options: Any) -> Any:
+        commits.append(1)
+        asyncio.run(service.predict(ask(order_id=f"more{len(commits)}", placed=when(service.clock.now()))))
+        return ingest(*args, **options)
+
+    asyncio.run(push(service, deliveries(4)))
+    asyncio.run(service.predict(ask(order_id="first", placed=when(service.clock.now()))))
+    monkeypatch.setattr(Lake, "ingest", and_one_more)
+    moved = sink.drain(service.clock.now())
+    assert (moved.facts, moved.predictions) == (1, 2)  # the second came while the facts were brought in
+    assert len(commits) == 2
+    assert sink.drain(service.clock.now()).predictions == 1
+    sink.close()
+    log.close()
+
+
 def test_a_sink_that_was_killed_begins_again_and_nothing_is_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

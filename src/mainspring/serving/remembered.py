@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from mainspring.answers import Failure, Outcome, Prediction
 
 __all__ = ["REMEMBERED", "Remembered"]
@@ -15,9 +17,10 @@ class Remembered:
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
-        self._answers: dict[str, Prediction | Failure] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._heard: dict[str, None] = {}
+        # Of a plain dict the first entry is found only behind all that were deleted before it.
+        self._answers = OrderedDict[str, Prediction | Failure]()
+        self._outcomes = OrderedDict[str, Outcome]()
+        self._heard = OrderedDict[str, None]()
         self._pending: set[str] = set()
 
     def asked(self, prediction_id: str) -> bool:
@@ -32,7 +35,7 @@ class Remembered:
         self._pending.discard(prediction_id)
         self._answers[prediction_id] = answer
         if len(self._answers) > self._limit:
-            del self._answers[next(iter(self._answers))]
+            self._answers.popitem(last=False)
 
     def withdrawn(self, prediction_id: str) -> None:
         """Forget that a decision was asked for: it could not be kept."""
@@ -43,13 +46,13 @@ class Remembered:
         self._outcomes.pop(prediction_id, None)
         self._outcomes[prediction_id] = outcome
         if len(self._outcomes) > self._limit:
-            del self._outcomes[next(iter(self._outcomes))]
+            self._outcomes.popitem(last=False)
 
     def hear(self, request: str) -> None:
         """Remember the name of a request that told outcomes."""
         self._heard[request] = None
         if len(self._heard) > self._limit:
-            del self._heard[next(iter(self._heard))]
+            self._heard.popitem(last=False)
 
     def heard(self, request: str) -> bool:
         """Say whether a request of that name told its outcomes already: they count from then on, not from now."""

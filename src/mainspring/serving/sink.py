@@ -7,6 +7,7 @@ nothing. So a sink may be stopped anywhere.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ _STORED: dict[str, Any] = {
     "prediction": pl.Float64,
     "classes": pl.String,
     "decision": pl.String,
-    "answered_at": INSTANT,
+    "low": pl.Float64,
+    "high": pl.Float64,
 }
 _TIMES = {"arrived_at": pl.Int64(), "until": pl.Int64()}
 _log = logging.getLogger("mainspring.serving")
@@ -127,6 +129,9 @@ class Sink:
     def drain(self, now: int) -> Drained:
         """Bring everything into the lake that is in the log, and the outcomes that are known by `now` (microseconds).
 
+        What comes meanwhile waits for the next turn: under load, to follow it would be a commit for a handful of rows,
+        without end, and take a processor of its own.
+
         Raises WorkspaceError; then what was not committed comes again with the next call.
         """
         facts = self._drain(self._facts, self._ingest_facts)
@@ -161,8 +166,10 @@ class Sink:
     @staticmethod
     def _drain(consumer: Any, ingest: Callable[[list[Record]], None]) -> int:
         begin, moved = consumer.position, 0
+        lag = consumer.lag()
+        until = math.inf if lag is None else begin + lag
         try:
-            while records := consumer.poll(_PAGE):
+            while consumer.position < until and (records := consumer.poll(_PAGE)):
                 ingest(records)
                 consumer.commit()
                 begin, moved = consumer.position, moved + len(records)
@@ -216,7 +223,7 @@ class Sink:
         made = [read_prediction(record.value) for record in records]
         if self._shadows is not None:
             made += self._shadows.predictions(made)
-        stored = pl.DataFrame([_stored(each) for each in made], schema_overrides=_STORED)
+        stored = _stored(made)
         self._ingest(PREDICTIONS_TABLE, stored, none_stored=self._sure)
         if not self._sure:
             self._pending = None  # they are read again: also those that a killed sink had brought in
@@ -317,23 +324,32 @@ def _is_of_the_lake(error: Exception) -> bool:
     return isinstance(error, (WorkspaceError, OSError, MemoryError, RESTError, SQLAlchemyError))
 
 
-def _stored(made: PredictionMade) -> dict[str, Any]:
-    prediction = made.prediction
-    number = prediction.probability if prediction.probability is not None else prediction.value
-    return {
-        "prediction_id": prediction.prediction_id,
-        "decided_at": prediction.decided_at,
-        "answered_at": pl.Series([made.answered_at]).cast(INSTANT)[0],
-        "model": prediction.model,
-        "arm": prediction.arm,
-        "prediction": number,
-        "classes": None if prediction.classes is None else msgspec.json.encode(prediction.classes).decode(),
-        "low": None if prediction.interval is None else prediction.interval[0],
-        "high": None if prediction.interval is None else prediction.interval[1],
-        "decision": None if prediction.decision is None else str(prediction.decision),
-        "row": msgspec.json.encode(made.row).decode(),
-        "features": msgspec.json.encode(made.features).decode(),
-    }
+def _stored(made: Sequence[PredictionMade]) -> pl.DataFrame:
+    """Return predictions as the lake keeps them."""
+    answers = [each.prediction for each in made]
+    numbers = [each.probability if each.probability is not None else each.value for each in answers]
+    intervals = [each.interval or (None, None) for each in answers]
+    return pl.DataFrame(
+        {
+            "prediction_id": [each.prediction_id for each in answers],
+            "decided_at": [each.decided_at for each in answers],
+            "answered_at": pl.Series([each.answered_at for each in made], dtype=pl.Int64).cast(INSTANT),
+            "model": [each.model for each in answers],
+            "arm": [each.arm for each in answers],
+            "prediction": numbers,
+            "classes": [None if each.classes is None else _json(each.classes) for each in answers],
+            "low": [low for low, _ in intervals],
+            "high": [high for _, high in intervals],
+            "decision": [None if each.decision is None else str(each.decision) for each in answers],
+            "row": [_json(each.row) for each in made],
+            "features": [_json(each.features) for each in made],
+        },
+        schema_overrides=_STORED,
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _taken(table: type[Table], frame: pl.DataFrame, until: pl.Series) -> pl.Series:
