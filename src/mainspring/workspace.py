@@ -133,6 +133,10 @@ class Workspace:
         """The folder of the logs of facts and predictions in motion, one for each system that was served."""
         return self.root / "log"
 
+    def kept_state(self, system: str) -> Path:
+        """The file in which a server of a system keeps its state: deleting it costs time only."""
+        return self.log / system / "state"
+
     @property
     def cache(self) -> Path:
         """The folder of results that can be made again: deleting it costs time only."""

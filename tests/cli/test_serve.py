@@ -24,6 +24,22 @@ def test_it_answers_and_ends_when_it_is_told_to(workspace: Path, mainspring: Com
     assert key["revoked_at"] is not None, "the server's own key ends with it"
 
 
+def test_what_it_knew_is_kept_for_the_next_start_and_shown(workspace: Path, mainspring: Command) -> None:
+    assert mainspring("show", str(SHOP), "--json").document["state"] is None
+    asked = []
+    for place in ("in the lake", "in the state that was kept"):
+        with served(workspace) as server:
+            asked.append(server.post("/v1/predict", {"row": order(1)})["probability"])
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(timeout=PROMPTLY_SECONDS) == 0
+        assert place in server.told.read_text()
+    assert asked[0] == asked[1]
+    for what in (str(SHOP), "latest"):
+        state = mainspring("show", what, "--json").document["state"]
+        assert state["facts"] > 0
+        assert f"{state['facts']:,} facts" in mainspring("show", what).out
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

@@ -115,9 +115,7 @@ def open_shop(folder: Path, lake: Lake | None = None) -> tuple[Service, Embedded
     """Open the service on the log in a folder and on a lake, an empty one if none is given, as `mainspring serve` does."""
     begin = FactsClock(BEGIN)
     log = EmbeddedLog(folder, begin)
-    service, _, _ = open_on(
-        system, readable("m1"), log, lake or empty_lake(folder), begin, follow_facts=True, grace=HOUR
-    )
+    service, _ = open_on(system, readable("m1"), log, lake or empty_lake(folder), begin, follow_facts=True, grace=HOUR)
     return service, log
 
 

@@ -92,7 +92,7 @@ def opened(folder: Path, *, grace: int = 0, router: Router | None = None) -> tup
     lake = shop_lake(folder)
     begin = FactsClock(BEGIN)
     log = EmbeddedLog(folder / "log", begin)
-    service, _, _ = open_on(system, router or arms("m1"), log, lake, begin, follow_facts=True, grace=grace)
+    service, _ = open_on(system, router or arms("m1"), log, lake, begin, follow_facts=True, grace=grace)
     return service, log, lake
 
 

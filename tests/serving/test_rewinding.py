@@ -80,14 +80,14 @@ def test_after_going_back_it_answers_as_a_server_that_was_opened_then(
 
     clock = FactsClock(to)
     with EmbeddedLog(folder / "other", clock) as other:
-        then, history, _ = open_on(system, readable("m1"), other, Then(), clock, follow_facts=False, grace=HOUR)  # type: ignore[arg-type]
+        then, began = open_on(system, readable("m1"), other, Then(), clock, follow_facts=False, grace=HOUR)  # type: ignore[arg-type]
         assert around(service, to) == around(then, to)
         assert service.fresh == then.fresh
         keys = sorted(then.predictor.current.keys())
         assert keys == sorted(service.predictor.current.keys())
         for key in keys:
             assert service.predictor.current.find(key, to) == then.predictor.current.find(key, to)
-        assert sum(history.values()) <= 2 * sum(count for _, count in sent)
+        assert sum(began.known.values()) <= 2 * sum(count for _, count in sent)
     log.close()
 
 
@@ -134,7 +134,7 @@ def test_real_time_and_the_future_are_refused(tmp_path: Path) -> None:
     log.close()
     wall = FactsClock(BEGIN)
     with EmbeddedLog(tmp_path / "wall", wall) as log:
-        service, _, _ = open_on(system, readable("m1"), log, lake, wall, follow_facts=False)
+        service, _ = open_on(system, readable("m1"), log, lake, wall, follow_facts=False)
         service.clock = type("Wall", (), {"now": lambda self: BEGIN})()
         with pytest.raises(ServingError, match=r"Its time is real time.*SERVE_OPTION"):
             asyncio.run(rewind_service(service, lake, log, BEGIN - 1))

@@ -112,8 +112,10 @@ def serve(
                     log_requests=log_requests,
                     problems=[flow.problem],
                     skew=flow.skew,
+                    checkpoint=opened.checkpoint,
                 )
                 _run(app, opened, opened_workspace, host, port, output)
+                opened.checkpoint.keep(opened.service)
         finally:
             if asked is not None:
                 asked.close()

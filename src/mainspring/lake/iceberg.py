@@ -26,6 +26,7 @@ __all__ = [
     "BATCH",
     "CONTRACT",
     "DTYPE_BY_TYPE",
+    "HISTORIES",
     "KNOWN_AT",
     "LAG",
     "NEXT_SEQ",
@@ -48,9 +49,10 @@ SEQ, ARRIVED_AT, VISIBLE_AT = "_seq", "_arrived_at", "_visible_at"
 # Properties of a table: the declaration its rows were checked against, the next place in the order of ingestion, the digest
 # of the batch last stored, whose facts are all there, and what SQL must know to say when a row is visible.
 BATCH = "mainspring.batch"
-CONTRACT, NEXT_SEQ, KNOWN_AT, LAG = (
+CONTRACT, NEXT_SEQ, HISTORIES, KNOWN_AT, LAG = (
     "mainspring.contract",
     "mainspring.next-seq",
+    "mainspring.histories",
     "mainspring.known-at",
     "mainspring.lag",
 )

@@ -20,6 +20,7 @@ from mainspring.lake.iceberg import (
     ARRIVED_AT,
     BATCH,
     CONTRACT,
+    HISTORIES,
     KNOWN_AT,
     LAG,
     NEXT_SEQ,
@@ -226,6 +227,8 @@ def _store(
     if len(fresh) or replace:
         properties[BATCH] = batch
         properties[NEXT_SEQ] = str(next_seq + len(fresh))
+        if arrived_at is None or replace:
+            properties[HISTORIES] = str(int(stored.properties.get(HISTORIES, 0)) + 1)
         arrived = arrived_at.gather(fresh[ROW]) if isinstance(arrived_at, pl.Series) else pl.lit(arrived_at, pl.Int64)
         append = fresh.drop(ROW).with_columns(
             arrived.cast(TIME).alias(ARRIVED_AT),

@@ -116,6 +116,19 @@ class Lake:
             found[name] = NO_SNAPSHOT if snapshot is None else snapshot.snapshot_id
         return found
 
+    def histories(self, tables: Iterable[type[Table]]) -> dict[str, str]:
+        """Return for each table by name a mark that changes whenever its facts change in another way than by live ones.
+
+        Whoever has all live facts from elsewhere, from a log, has all that the lake has while the marks stay the same.
+        """
+        found = {}
+        for table in tables:
+            name = table.__schema__.name
+            stored = iceberg.load(self._catalog, (self.namespace, name))
+            count = "" if stored is None else stored.properties.get(iceberg.HISTORIES, "")
+            found[name] = f"{stored.metadata.table_uuid} {count}" if stored is not None and count else ""
+        return found
+
     def expire(self, table: type[Table], *, keep: int) -> None:
         """Let all snapshots of a table go but the newest `keep`, of a table that no run pins; all facts stay.
 

@@ -23,6 +23,7 @@ from mainspring.errors import MainspringError, ServingError
 from mainspring.lake import Lake
 from mainspring.serving.access import Access
 from mainspring.serving.ahead import Ahead
+from mainspring.serving.checkpoint import Checkpoint
 from mainspring.serving.front import Answer, Call, Front
 from mainspring.serving.handlers import Deploys, Site
 from mainspring.serving.lane import Lane
@@ -54,11 +55,12 @@ def make_app(
     log_requests: bool = False,
     problems: list[Callable[[], str]] | None = None,
     skew: Callable[[], Skew] = lambda: Skew(0, {}),
+    checkpoint: Checkpoint | None = None,
 ) -> App:
     """Return the ASGI application of a service. Its lifespan ends when everything accepted is durable.
 
     `clock` is real time; `decisions` are asked for on a topic of another broker; each of `problems` tells what keeps the
-    server from its work, or nothing; `skew` what the last check of its features found.
+    server from its work, or nothing; `skew` what the last check of its features found; `checkpoint` keeps the state now and then.
     """
     metrics = Metrics()
     metrics.watch(service, log, skew)
@@ -67,7 +69,7 @@ def make_app(
     routed = Starlette(
         routes=[_route(site, operation) for operation in OPERATIONS],
         exception_handlers={404: _no_such_route(site), 405: _no_such_route(site)},
-        lifespan=partial(_living, site, decisions),
+        lifespan=partial(_living, site, decisions, checkpoint),
     )
     predict = _endpoint(site, next(each for each in OPERATIONS if each.name == "predict"))
     return App(routed, predict, Lane(site))
@@ -96,7 +98,9 @@ def _route(site: Site, operation: Operation) -> Route:
 
 
 @asynccontextmanager
-async def _living(site: Site, decisions: Consumer | None, app: Starlette) -> AsyncIterator[None]:
+async def _living(
+    site: Site, decisions: Consumer | None, checkpoint: Checkpoint | None, app: Starlette
+) -> AsyncIterator[None]:
     """Keep keys and arms fresh and answer what is asked on topics; end when what was accepted is durable."""
     service = site.service
     own = DecisionStream(service, site.log.consumer(DECISIONS, ANSWERING_GROUP), wake=service.asked_to_answer)
@@ -105,6 +109,8 @@ async def _living(site: Site, decisions: Consumer | None, app: Starlette) -> Asy
         work.append(DecisionStream(service, decisions).run())
     if site.ahead is not None:
         work.append(site.ahead.run())
+    if checkpoint is not None:
+        work.append(checkpoint.run(service))
     tasks = [asyncio.create_task(each) for each in work]
     for task in tasks:
         task.add_done_callback(_tell_of_end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -74,6 +74,16 @@ class CurrentRows:
             if due is not None and version.visible <= min(due, now) < version.until:
                 return row
         return None
+
+    def versions(self) -> list[tuple[int, int, tuple[Any, ...]]]:
+        """Return every version that is held: from when it may be used, until when it decides, and its values."""
+        return [(each.visible, each.until, each.values) for held in self._versions.values() for each in held]
+
+    def restore(self, versions: Iterable[tuple[int, int, Sequence[Any]]]) -> None:
+        """Take over the versions that another one held."""
+        for visible, until, values in versions:
+            key = tuple([values[place] for place in self._places])
+            self._versions.setdefault(key, []).append(_Version(visible, until, tuple(values)))
 
     def keys(self) -> list[tuple[Any, ...]]:
         """Return the keys of all rows that are held."""

@@ -15,7 +15,7 @@ from mainspring.errors import ServingError
 from mainspring.lake.contract import ROW, Conformed, conform
 from mainspring.lake.lake import visible_at
 from mainspring.lake.parsing import TIME
-from mainspring.serving.known_facts import KnownFacts
+from mainspring.serving.known_facts import Hashes, KnownFacts
 
 __all__ = ["Intake", "Newest", "Taken", "known_by", "latest_known"]
 
@@ -65,11 +65,15 @@ def known_by(known_at: pl.Series, until: int | pl.Series) -> pl.Series:
 
 
 class Intake:
-    """Takes rows of a system's tables; `history` are the facts that the server began with."""
+    """Takes rows of a system's tables; `history` are the facts that the server began with, or their hashes."""
 
-    def __init__(self, system: System, history: Mapping[str, pl.DataFrame]) -> None:
+    def __init__(self, system: System, history: Mapping[str, pl.DataFrame | Hashes]) -> None:
         self.tables: dict[str, type[Table]] = {table.__schema__.name: table for table in system.tables}
         self._known = {name: KnownFacts(table.__schema__, history[name]) for name, table in self.tables.items()}
+
+    def known(self) -> dict[str, KnownFacts]:
+        """Return what is known of each table by name."""
+        return self._known
 
     def table(self, name: str) -> type[Table]:
         """Return a table by its name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from mainspring.declare import TableSchema
 from mainspring.lake.identity import identity
 
-__all__ = ["KnownFacts", "Sieved"]
+__all__ = ["Hashes", "KnownFacts", "Sieved"]
 
 _SEED = 11
 
@@ -27,6 +28,13 @@ class Sieved:
         return int((~self.fresh & ~self.conflicts).sum())
 
 
+class Hashes(NamedTuple):
+    """Of facts, in the order of the first: what identifies each, and the whole of it. uint64 (facts,)."""
+
+    ids: np.ndarray
+    contents: np.ndarray
+
+
 class KnownFacts:
     """The facts of one table by two numbers each: a hash of what identifies a fact, and one of the whole of it.
 
@@ -34,13 +42,29 @@ class KnownFacts:
     is about three in a million. 16 bytes a fact that came with the history, about 150 for one that came since.
     """
 
-    def __init__(self, schema: TableSchema, history: pl.DataFrame) -> None:
+    def __init__(self, schema: TableSchema, history: pl.DataFrame | Hashes) -> None:
+        """`history` are the facts to begin with, or the hashes of all that another one knew."""
         self._columns = [column.name for column in schema.columns]
         self._identity = list(identity(schema))
-        ids, contents = self._hashes(history)
-        order = np.argsort(ids, kind="stable")
-        self._ids, self._contents = ids[order], contents[order]
+        if isinstance(history, Hashes):
+            self._ids, self._contents = history
+        else:
+            ids, contents = self._hashes(history)
+            order = np.argsort(ids, kind="stable")
+            self._ids, self._contents = ids[order], contents[order]
         self._since: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids) + len(self._since)
+
+    def hashes(self) -> Hashes:
+        """Return the hashes of all facts that are known, in the order of the first: apart from what comes later."""
+        ids = np.fromiter(self._since, np.uint64, len(self._since))
+        contents = np.fromiter(self._since.values(), np.uint64, len(self._since))
+        order = np.argsort(ids)
+        ids, contents = ids[order], contents[order]
+        places = np.searchsorted(self._ids, ids)
+        return Hashes(np.insert(self._ids, places, ids), np.insert(self._contents, places, contents))
 
     def sieve(self, facts: pl.DataFrame) -> Sieved:
         """Tell which rows are new; they count as known from then on, also to later rows of the same frame."""

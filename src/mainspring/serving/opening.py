@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -11,8 +13,9 @@ import polars as pl
 from mainspring.clock import DAY, Clock, parse_span
 from mainspring.declare import System
 from mainspring.features import plan
-from mainspring.features.online import OnlineState
+from mainspring.features.online import OnlineState, load_state
 from mainspring.lake import Lake
+from mainspring.serving.checkpoint import Checkpoint, Kept
 from mainspring.serving.deployed import Deployed
 from mainspring.serving.facts_clock import FactsClock
 from mainspring.serving.intake import Intake
@@ -39,7 +42,7 @@ from mainspring.stream import EmbeddedLog, Record, Retention
 from mainspring.stream.consumer import LogConsumer
 from mainspring.workspace import Workspace
 
-__all__ = ["Opened", "newest_visible", "open_on", "open_service", "predictor_of"]
+__all__ = ["Beginning", "Opened", "newest_visible", "open_on", "open_service", "predictor_of"]
 
 _PAGE = 1000
 _OVER_AFTER = 7 * DAY
@@ -48,13 +51,13 @@ _KEPT_FOR = 7 * DAY  # in the log, of what is in the lake
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A service ready to answer, its log, its arms, and what it began with."""
+    """A service ready to answer, its log, its arms, where its state is kept, and what it began with."""
 
     service: Service
     log: EmbeddedLog
     deployed: Deployed
-    history: Mapping[str, int]  # facts of the lake, by table
-    replayed: int  # requests with facts that the log had after them
+    checkpoint: Checkpoint
+    began: Beginning
 
 
 def open_service(
@@ -85,11 +88,21 @@ def open_service(
         durability="relaxed" if durability == "relaxed" else "full",
         retention=Retention(age=_KEPT_FOR),
     )
-    service, history, replayed = open_on(
-        system, deployed.router, log, lake, clock, follow_facts=follow_facts, grace=grace, limits=limits
+    checkpoint = Checkpoint(workspace.kept_state(system.name), system, log)
+    service, began = open_on(
+        system,
+        deployed.router,
+        log,
+        lake,
+        clock,
+        follow_facts=follow_facts,
+        grace=grace,
+        limits=limits,
+        checkpoint=checkpoint,
     )
-    progress(f"{sum(history.values()):,} facts in the lake, {replayed:,} requests after them in the log")
-    return Opened(service, log, deployed, history, replayed)
+    place = "in the state that was kept" if began.kept else "in the lake"
+    progress(f"{sum(began.known.values()):,} facts {place}, {began.replayed:,} requests after them in the log")
+    return Opened(service, log, deployed, checkpoint, began)
 
 
 def open_on(
@@ -102,26 +115,90 @@ def open_on(
     follow_facts: bool | None = None,
     grace: int = 0,
     limits: Limits | None = None,
-) -> tuple[Service, dict[str, int], int]:
-    """Open the service of arms on a log and a lake; return it, the facts of the lake by table, and the requests replayed.
+    checkpoint: Checkpoint | None = None,
+) -> tuple[Service, Beginning]:
+    """Open the service of arms on a log and a lake; return it, and what it began with.
+
+    It begins with what `checkpoint` kept, where that is of use, and else with all facts of the lake.
 
     Raises WorkspaceError (WORKSPACE_BUSY) when another server of the system runs.
     """
     log.append([])  # takes the writer's lock: a second server is told so before it begins
     # Where the lake ends in the log is asked before the lake is read: what comes in between is in both, and told apart.
     facts, predictions = log.consumer(FACTS, LAKE_GROUP), log.consumer(PREDICTIONS, LAKE_GROUP)
-    history = {table.__schema__.name: lake.read(table) for table in system.tables}
-    newest = _newest(system, history)
-    follows = newest is not None and clock.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
-    used: Clock = FactsClock(newest if newest is not None else clock.now()) if follows else clock
-    predictor = predictor_of(system, router, history, used.now(), grace)
-    service = Service(predictor, Intake(system, history), Journal(log), used, limits, clock)
-    _remember_predictions(service, lake, predictions)
+    begun = None
+    if checkpoint is not None and (found := checkpoint.read(lake.histories(system.tables))) is not None:
+        begun = _as_kept(system, router, *found, partial(_clock, clock, follow_facts), grace)
+        if begun is not None:
+            facts.seek(begun.facts_end)
+    if begun is None:
+        begun = _from_lake(system, router, lake, partial(_clock, clock, follow_facts), grace)
+    service = Service(begun.predictor, begun.intake, Journal(log), begun.clock, limits, clock)
+    service.newest, service.facts_end = begun.newest, facts.position
+    _remember_predictions(service, lake, predictions, begun.answered)
     _remember_questions(service, lake, log)
     _remember_outcomes(service, log.consumer(OUTCOMES, LAKE_GROUP))
-    service.freshen({name: newest_visible(frame) for name, frame in history.items()})
+    service.freshen(begun.fresh)
+    known = {name: len(known) for name, known in begun.intake.known().items()}
     replayed = _replay(service, facts)
-    return service, {name: frame.height for name, frame in history.items()}, replayed
+    return service, Beginning(known, replayed, begun.facts_end >= 0)
+
+
+class Beginning(NamedTuple):
+    """What a service began with."""
+
+    known: Mapping[str, int]  # facts, by table
+    replayed: int  # requests with facts that the log had after them
+    kept: bool  # by a checkpoint, and not from the lake
+
+
+class _Begun(NamedTuple):
+    predictor: Predictor
+    intake: Intake
+    clock: Clock
+    newest: int | None
+    fresh: Mapping[str, int]
+    facts_end: int = -1  # the offset in the log up to which all facts are there already, where that is known
+    answered: tuple[int, int] = (-1, 0)  # the offset of a prediction, and as of when all before it were answered
+
+
+def _clock(wall: Clock, follow_facts: bool | None, newest: int | None) -> Clock:
+    """The clock of a service whose newest fact is of then."""
+    follows = newest is not None and wall.now() - newest > _OVER_AFTER if follow_facts is None else follow_facts
+    return FactsClock(newest if newest is not None else wall.now()) if follows else wall
+
+
+def _from_lake(
+    system: System, router: Router, lake: Lake, clock_of: Callable[[int | None], Clock], grace: int
+) -> _Begun:
+    history = {table.__schema__.name: lake.read(table) for table in system.tables}
+    newest = _newest(system, history)
+    clock = clock_of(newest)
+    predictor = predictor_of(system, router, history, clock.now(), grace)
+    fresh = {name: newest_visible(frame) for name, frame in history.items()}
+    return _Begun(predictor, Intake(system, history), clock, newest, fresh)
+
+
+def _as_kept(
+    system: System,
+    router: Router,
+    kept: Kept,
+    stored: bytes,
+    clock_of: Callable[[int | None], Clock],
+    grace: int,
+) -> _Begun | None:
+    """What a checkpoint has; None where it cannot answer what the service may be asked: kept with another grace or clock."""
+    clock = clock_of(kept.newest)
+    found = load_state(plan(system.features), stored, grace=_whole_grace(system, grace))
+    if found is None or found[0].watermark > clock.now() - 1 - found[0].grace:
+        return None
+    state = found[0]
+    state.advance(clock.now() - 1)
+    predictor = Predictor(system, state, router)
+    predictor.current.restore(kept.versions)
+    predictor.current.forget(state.watermark)
+    answered = kept.predictions_end, kept.decided
+    return _Begun(predictor, Intake(system, kept.hashes()), clock, kept.newest, kept.fresh, kept.facts_end, answered)
 
 
 def predictor_of(
@@ -131,8 +208,7 @@ def predictor_of(
 
     On a schedule the grace is at least the time from tick to tick: a decision is made at the last one, which may be that old.
     """
-    every = 0 if system.decision.every is None else parse_span(system.decision.every)
-    state = OnlineState(plan(system.features), grace=max(grace, every))
+    state = OnlineState(plan(system.features), grace=_whole_grace(system, grace))
     for name in state.tables:
         state.add(name, history[name])
     state.advance(now - 1)
@@ -140,6 +216,10 @@ def predictor_of(
     predictor = Predictor(system, state, router)
     predictor.current.add(history[system.decision.table.__schema__.name], state.watermark)
     return predictor
+
+
+def _whole_grace(system: System, grace: int) -> int:
+    return max(grace, 0 if system.decision.every is None else parse_span(system.decision.every))
 
 
 def _newest(system: System, history: Mapping[str, pl.DataFrame]) -> int | None:
@@ -161,19 +241,26 @@ def newest_visible(facts: pl.DataFrame) -> int:
     return latest if isinstance(latest, int) else 0
 
 
-def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer) -> None:
+def _remember_predictions(service: Service, lake: Lake, predictions: LogConsumer, known: tuple[int, int]) -> None:
     """Learn as of when decisions were answered, by the lake and by what the log has after it, and what was answered there.
 
     Also what the log still has from before, so that a request that comes again, because its server was killed before it
-    had the answer, is answered as it was the first time.
+    had the answer, is answered as it was the first time. `known` is what a checkpoint knows: the offset up to which nothing
+    was answered as of later than an instant. The lake is read only where the log does not go back to there.
     """
-    stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
-    service.begin_after(stored if isinstance(stored, int) else 0)
-    predictions.seek(max(0, predictions.position - REMEMBERED))
+    end, decided = known
+    begin = max(0, predictions.position - REMEMBERED)
+    first = None
+    predictions.seek(begin)
     for record in _rest(predictions):
+        first = record.offset if first is None else first
         made = read_prediction(record.value)
         service.begin_after(int(made.row["_at"]))
         service.remembered.answered(record.id, made.prediction)
+    if end < begin or (first is not None and end < first):
+        stored = lake.read(PREDICTIONS_TABLE, columns=["decided_at"])["decided_at"].to_physical().max()
+        decided = stored if isinstance(stored, int) else 0
+    service.begin_after(decided)
 
 
 def _remember_questions(service: Service, lake: Lake, log: EmbeddedLog) -> None:

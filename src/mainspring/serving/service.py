@@ -80,9 +80,12 @@ class Service:
         self.answered_before = 0  # the offset in that topic up to which everything is answered
         self._ids, self._numbers = secrets.token_hex(8) + "-", count(1)
         self._learned = 0  # facts accepted since the state last forgot
-        self._decided = 0  # the latest instant as of which a decision was answered
         self._told = 0  # when somebody last said what came true
         self._on_their_way: list[int] = []  # when facts arrived that are not durable yet
+        self.decided = 0  # the latest instant as of which a decision was answered
+        self.newest: int | None = None  # what a clock says that follows facts
+        self.facts_end = 0  # the offset in the topic of facts up to which all of them are in the state
+        self.whole = True  # the state has all facts of the lake and the log up to there
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -100,16 +103,20 @@ class Service:
         if not frame.height:
             return Taken(table=table, given=0, already_there=0, rejected=0, rejections=(), facts=frame)
         rows = self.intake.read(table, frame)
-        arrived_at = max(self.clock.now(), self._decided + 1)
+        arrived_at = max(self.clock.now(), self.decided + 1)
         until = latest_known(max(arrived_at, self.wall.now()))
         sent = FactsSent(table=table, arrived_at=arrived_at, content_type=content_type, body=body, until=until)
         # A name means the same request only with the same content: else the log would keep the first and forget the other.
         name = secrets.token_hex(12) if event_id is None else _digest(event_id, table, content_type, body)
         self._on_their_way.append(arrived_at)
         try:
-            await self._keep([Message(topic=FACTS, value=write(sent), id=name)])
+            (offset,) = await self._keep([Message(topic=FACTS, value=write(sent), id=name)])
+        except asyncio.CancelledError:
+            self.whole = False  # the log may have them
+            raise
         finally:
             self._on_their_way.remove(arrived_at)
+        self.facts_end = max(self.facts_end, offset + 1)
         return self._learn(self.intake.take(table, rows, arrived_at, until), arrived_at)
 
     def replay(self, record: Record) -> None:
@@ -117,6 +124,7 @@ class Service:
         sent = read_facts(record.value)
         rows = self.intake.read(sent.table, read_rows(sent.body, sent.content_type, self.limits))
         self._learn(self.intake.take(sent.table, rows, sent.arrived_at, sent.until), sent.arrived_at)
+        self.facts_end = record.offset + 1
 
     def freshen(self, newest: Mapping[str, int]) -> None:
         """Learn from when the newest facts of tables are visible (microseconds)."""
@@ -137,12 +145,12 @@ class Service:
             await asyncio.sleep(0.001)
         predictor.router = self.predictor.router
         self.predictor, self.intake, self.clock = predictor, intake, FactsClock(now)
-        self._decided = self._told = self._learned = 0
-        self.fresh = dict(newest)
+        self.decided = self._told = self._learned = 0
+        self.fresh, self.whole = dict(newest), False
 
     def begin_after(self, decided: int) -> None:
         """Learn that decisions up to an instant were answered before this service began: new facts arrive later."""
-        self._decided = max(self._decided, decided)
+        self.decided = max(self.decided, decided)
 
     # -- decisions -----------------------------------------------------------------------------------------------------
 
@@ -299,7 +307,7 @@ class Service:
         name = secrets.token_hex(12) if event_id is None else _digest(event_id, body)
         if labels and not self.remembered.heard(name):
             # Never twice the same instant: what is said later is what counts.
-            arrived_at = self._told = max(self.clock.now(), self._decided, self._told) + 1
+            arrived_at = self._told = max(self.clock.now(), self.decided, self._told) + 1
             told = OutcomesTold(arrived_at=arrived_at, labels=labels)
             await self._keep([Message(topic=OUTCOMES, value=write(told), id=name)])
             self.learn_outcomes(name, told)
@@ -337,7 +345,7 @@ class Service:
     def _prepare(self, asked: Asked) -> tuple[int, Prepared]:
         now = self.settled()
         prepared = self.predictor.prepare(asked, now)
-        self._decided = max(self._decided, prepared.row["_at"])  # at once: what arrives from now on comes after it
+        self.decided = max(self.decided, prepared.row["_at"])  # at once: what arrives from now on comes after it
         return now, prepared
 
     def _made(
@@ -378,8 +386,10 @@ class Service:
         if newest is not None:
             self.freshen({taken.table: newest.visible})
             self.lags[taken.table] += newest.lag
+        seen = max(arrived_at, newest.known_at if newest is not None else arrived_at)
+        self.newest = seen if self.newest is None else max(seen, self.newest)
         if isinstance(self.clock, FactsClock):
-            self.clock.saw(max(arrived_at, newest.known_at if newest is not None else arrived_at))
+            self.clock.saw(seen)
         # The next fact on its way may make it that much earlier.
         state.advance(min(self.settled(), self.clock.now() - 1))
         state.forget(taken.accepted)  # a few at a time: nobody waits for it
@@ -389,13 +399,12 @@ class Service:
             self._learned = 0
         return taken
 
-    async def _keep(self, messages: Sequence[Message]) -> None:
-        """Wait until messages are durable; written in one turn of the loop, they are kept all or none."""
+    async def _keep(self, messages: Sequence[Message]) -> Sequence[int]:
+        """Wait until messages are durable and return their offsets; written in one turn of the loop, all or none are kept."""
         try:
             if len(messages) == 1:
-                await self.journal.write(messages[0])
-            else:
-                await asyncio.gather(*[self.journal.write(message) for message in messages])
+                return [await self.journal.write(messages[0])]
+            return await asyncio.gather(*[self.journal.write(message) for message in messages])
         except (WorkspaceError, StreamError) as error:
             raise self.not_kept(error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from mainspring.errors import WorkspaceError
 from mainspring.features.online.state import OnlineState
 from mainspring.features.plan import Plan
 
-__all__ = ["dump_state", "load_state", "plan_fingerprint"]
+__all__ = ["Snapshot", "dump_state", "load_state", "plan_fingerprint", "read_about", "take_snapshot"]
 
 _FORMAT = 2
 _DIGEST_SIZE = 32
@@ -36,33 +37,87 @@ def plan_fingerprint(work: Plan) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def dump_state(state: OnlineState, about: dict[str, Any] | None = None) -> bytes:
-    """Return a state as bytes, with what its owner wants to know `about` it: positions in a log, for example.
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that a state held at one instant, apart from it: the state may go on while this is written."""
+
+    plan: str
+    grace: int
+    watermark: int
+    keys: list[list[Any]]
+    texts: list[str | None]
+    slots: np.ndarray
+    words: np.ndarray
+
+    def encode(self, about: dict[str, Any] | None = None) -> bytes:
+        """Return it as bytes, with what the state's owner wants to know `about` it: positions in a log, for example."""
+        header = _Header(
+            format=_FORMAT,
+            plan=self.plan,
+            grace=self.grace,
+            watermark=self.watermark,
+            keys=self.keys,
+            texts=self.texts,
+            slots=len(self.slots),
+            words=len(self.words),
+            about=about or {},
+        )
+        encoded = msgspec.msgpack.encode(header)
+        body = b"".join((len(encoded).to_bytes(8, "little"), encoded, self.slots.tobytes(), self.words.tobytes()))
+        return hashlib.sha256(body).digest() + body
+
+
+def take_snapshot(state: OnlineState) -> Snapshot:
+    """Copy what a state holds: some hundredths of a second for a year of flights.
 
     What no decision needs any more is forgotten first, as `OnlineState.forget` does.
     """
     state.forget()
     contents = state.contents()
-    header = _Header(
-        format=_FORMAT,
+    return Snapshot(
         plan=plan_fingerprint(state.plan),
         grace=state.grace,
         watermark=state.watermark,
-        keys=[list(keys) for keys in contents.keys],
-        texts=contents.texts,
-        slots=len(contents.slots),
-        words=len(contents.words),
-        about=about or {},
+        keys=contents.keys,
+        texts=list(contents.texts),
+        slots=contents.slots.copy(),
+        words=contents.words.copy(),
     )
-    encoded = msgspec.msgpack.encode(header)
-    body = b"".join((len(encoded).to_bytes(8, "little"), encoded, contents.slots.tobytes(), contents.words.tobytes()))
-    return hashlib.sha256(body).digest() + body
+
+
+def dump_state(state: OnlineState, about: dict[str, Any] | None = None) -> bytes:
+    """Return a state as bytes: `take_snapshot`, encoded."""
+    return take_snapshot(state).encode(about)
 
 
 def load_state(work: Plan, stored: bytes, *, grace: int = 0) -> tuple[OnlineState, dict[str, Any]] | None:
     """Return the state that `dump_state` wrote and what was said about it; None when it is of another plan or grace.
 
     Raises WorkspaceError (WORKSPACE_BROKEN) when a byte of it has changed.
+    """
+    header, rest = _opened(stored)
+    if header.format != _FORMAT or header.plan != plan_fingerprint(work) or header.grace != grace:
+        return None
+    numbers = np.frombuffer(rest, np.int64)
+    slots = numbers[: 4 * header.slots].reshape(-1, 4).copy()
+    state = OnlineState(work, grace=grace)
+    keys = [[tuple(key) if isinstance(key, list) else key for key in held] for held in header.keys]
+    state.restore(keys, header.texts, slots, numbers[4 * header.slots :], header.watermark)
+    return state, header.about
+
+
+def read_about(stored: bytes) -> dict[str, Any]:
+    """Return what was said about a state that is kept in these bytes, whatever plan it is of.
+
+    Raises WorkspaceError (WORKSPACE_BROKEN) when a byte has changed.
+    """
+    return _opened(stored)[0].about
+
+
+def _opened(stored: bytes) -> tuple[_Header, memoryview]:
+    """The header and what comes after it.
+
+    Raises WorkspaceError (WORKSPACE_BROKEN).
     """
     digest, body = stored[:_DIGEST_SIZE], memoryview(stored)[_DIGEST_SIZE:]
     if hashlib.sha256(body).digest() != digest:
@@ -72,12 +127,4 @@ def load_state(work: Plan, stored: bytes, *, grace: int = 0) -> tuple[OnlineStat
             fix="Remove it: the state is then built from the lake and the log.",
         )
     size = int.from_bytes(body[:8], "little")
-    header = msgspec.msgpack.decode(body[8 : 8 + size], type=_Header)
-    if header.format != _FORMAT or header.plan != plan_fingerprint(work) or header.grace != grace:
-        return None
-    numbers = np.frombuffer(body[8 + size :], np.int64)
-    slots = numbers[: 4 * header.slots].reshape(-1, 4).copy()
-    state = OnlineState(work, grace=grace)
-    keys = [[tuple(key) if isinstance(key, list) else key for key in held] for held in header.keys]
-    state.restore(keys, header.texts, slots, numbers[4 * header.slots :], header.watermark)
-    return state, header.about
+    return msgspec.msgpack.decode(body[8 : 8 + size], type=_Header), body[8 + size :]
