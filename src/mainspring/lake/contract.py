@@ -10,7 +10,7 @@ import polars as pl
 from mainspring.declare import Column, Kind, Table
 from mainspring.errors import ContractError
 from mainspring.lake.parsing import DTYPES, Reading, as_given, read_column
-from mainspring.lake.rules import RULES, Breach
+from mainspring.lake.rules import RULES, frame_of_readings
 
 __all__ = ["REJECTED", "ROW", "Conformed", "conform"]
 
@@ -104,23 +104,19 @@ def _check_present(table: type[Table], absent: list[Column], frame: pl.DataFrame
 
 
 def _first_breaches(readings: list[Reading], rows: pl.Series) -> pl.DataFrame:
-    broken: list[tuple[Breach, pl.Series]] = []
-    seen: pl.Series | None = None
-    for reading in readings:
-        for rule in RULES:
-            breach = rule(reading)
-            if breach is None:
-                continue
-            mask = breach.mask.fill_null(False)
-            if seen is not None:
-                mask &= ~seen
-            if mask.any():
-                broken.append((breach, mask))
-                seen = mask if seen is None else seen | mask
-    found = [
-        pl.DataFrame({ROW: rows.filter(mask)}).with_columns(
-            pl.lit(breach.reason).alias("reason"), pl.lit(breach.sentence).alias("sentence")
+    frame = frame_of_readings(readings)
+    breaches = [breach for reading in readings for rule in RULES if (breach := rule(reading)) is not None]
+    anywhere = frame.select(breach.mask.any().alias(str(place)) for place, breach in enumerate(breaches)).row(0)
+    broken = [breach for breach, found in zip(breaches, anywhere, strict=True) if found]
+    rejected = pl.DataFrame(schema=REJECTED)
+    if not broken:
+        return rejected
+    masks = frame.select(breach.mask.fill_null(False).alias(str(place)) for place, breach in enumerate(broken))
+    seen = pl.repeat(False, len(rows), eager=True)
+    for breach, mask in zip(broken, masks, strict=True):
+        found = pl.DataFrame({ROW: rows.filter(mask & ~seen)})
+        rejected.extend(
+            found.with_columns(pl.lit(breach.reason).alias("reason"), pl.lit(breach.sentence).alias("sentence"))
         )
-        for breach, mask in broken
-    ]
-    return pl.concat([pl.DataFrame(schema=REJECTED), *found]).sort(ROW)
+        seen |= mask
+    return rejected.sort(ROW)

@@ -1,8 +1,11 @@
-"""The rules a row must keep: one small function each, checked in bulk, each naming the rows that break it and why."""
+"""The rules a row must keep: one small function each, checked in bulk, each naming the rows that break it and why.
+
+They are expressions over one frame, so that all of them are answered at once: a few rows take as long as one rule does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +15,7 @@ from mainspring.declare import Kind
 from mainspring.declare.kind import NUMBERS, STRINGS
 from mainspring.lake.parsing import TIME, Reading
 
-__all__ = ["FIRST_YEAR", "LAST_YEAR", "RULES", "Breach", "Rule"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "RULES", "Breach", "Rule", "frame_of_readings"]
 
 FIRST_YEAR, LAST_YEAR = 1678, 2261  # what pandas can show in nanoseconds; beyond lie the sentinels 0001 and 9999
 _START, _END = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_YEAR + 1))
@@ -20,9 +23,9 @@ _START, _END = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_Y
 
 @dataclass(frozen=True)
 class Breach:
-    """Where (a Boolean mask over all rows, null counting as kept) and why rows break a rule."""
+    """Where (true over `frame_of_readings`, null counting as kept) and why rows break a rule."""
 
-    mask: pl.Series
+    mask: pl.Expr
     reason: str
     sentence: str
 
@@ -30,34 +33,41 @@ class Breach:
 Rule = Callable[[Reading], Breach | None]
 
 
+def frame_of_readings(readings: Sequence[Reading]) -> pl.DataFrame:
+    """Return the columns that rules look at."""
+    columns = {f"{each.column.name} raw": each.raw for each in readings}
+    columns |= {f"{each.column.name} values": each.values for each in readings}
+    columns |= {f"{each.column.name} local": each.local for each in readings if each.local is not None}
+    return pl.DataFrame(columns)
+
+
 def missing(reading: Reading) -> Breach | None:
     """A value that is not optional must be there."""
     if reading.column.optional:
         return None
-    return Breach(reading.raw.is_null(), "missing", f"{reading.column.name} is missing.")
+    return Breach(_raw(reading).is_null(), "missing", f"{reading.column.name} is missing.")
 
 
 def not_finite(reading: Reading) -> Breach | None:
     """A number is neither NaN nor infinite."""
     if reading.column.of not in NUMBERS:
         return None
-    numbers = reading.values
+    numbers = _values(reading)
     if reading.column.of is Kind.INT:
-        if not (_unread(reading).any() and (reading.raw.dtype.is_float() or reading.raw.dtype == pl.String)):
+        if not (reading.raw.dtype.is_float() or reading.raw.dtype == pl.String):
             return None
-        numbers = reading.raw.cast(pl.Float64, strict=False)
+        numbers = pl.when(_unread(reading)).then(_raw(reading)).cast(pl.Float64, strict=False)
     sentence = f"{reading.column.name} is NaN or infinite; say missing instead."
     return Breach(~numbers.is_finite(), "not_finite", sentence)
 
 
 def fraction(reading: Reading) -> Breach | None:
     """A whole number has no fraction."""
-    unread = _unread(reading)
-    if reading.column.of is not Kind.INT or not unread.any():
+    if reading.column.of is not Kind.INT or reading.raw.dtype.is_integer():
         return None
-    numbers = reading.raw.cast(pl.Float64, strict=False)
+    numbers = pl.when(_unread(reading)).then(_raw(reading)).cast(pl.Float64, strict=False)
     return Breach(
-        unread & numbers.is_finite() & (numbers != numbers.floor()),
+        numbers.is_finite() & (numbers != numbers.floor()),
         "fraction",
         f"{reading.column.name} has a fraction.",
     )
@@ -67,7 +77,7 @@ def no_zone(reading: Reading) -> Breach | None:
     """A time carries its zone, or the declaration names one."""
     if reading.local is None or getattr(reading.column, "zone", None) is not None:
         return None
-    return Breach(reading.local.is_not_null(), "no_zone", f"{reading.column.name} has no time zone.")
+    return Breach(_local(reading).is_not_null(), "no_zone", f"{reading.column.name} has no time zone.")
 
 
 def impossible_local_time(reading: Reading) -> Breach | None:
@@ -76,7 +86,7 @@ def impossible_local_time(reading: Reading) -> Breach | None:
     if reading.local is None or zone is None:
         return None
     sentence = f"{reading.column.name} is a local time that a change of clocks in {zone} skips or repeats."
-    return Breach(reading.local.is_not_null() & reading.values.is_null(), "impossible_local_time", sentence)
+    return Breach(_local(reading).is_not_null() & _values(reading).is_null(), "impossible_local_time", sentence)
 
 
 def out_of_calendar(reading: Reading) -> Breach | None:
@@ -84,7 +94,7 @@ def out_of_calendar(reading: Reading) -> Breach | None:
     if reading.column.of is not Kind.TIME:
         return None
     start, end = (pl.lit(moment, dtype=TIME) for moment in (_START, _END))
-    mask = pl.select((pl.lit(reading.values) < start) | (pl.lit(reading.values) >= end)).to_series()
+    mask = (_values(reading) < start) | (_values(reading) >= end)
     return Breach(mask, "out_of_calendar", f"{reading.column.name} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
 
 
@@ -133,11 +143,23 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _unread(reading: Reading) -> pl.Series:
-    return reading.raw.is_not_null() & reading.values.is_null()
+def _raw(reading: Reading) -> pl.Expr:
+    return pl.col(f"{reading.column.name} raw")
 
 
-def _size(reading: Reading) -> pl.Series | None:
+def _values(reading: Reading) -> pl.Expr:
+    return pl.col(f"{reading.column.name} values")
+
+
+def _local(reading: Reading) -> pl.Expr:
+    return pl.col(f"{reading.column.name} local")
+
+
+def _unread(reading: Reading) -> pl.Expr:
+    return _raw(reading).is_not_null() & _values(reading).is_null()
+
+
+def _size(reading: Reading) -> pl.Expr | None:
     if reading.column.of in NUMBERS:
-        return reading.values
-    return reading.values.str.len_chars() if reading.column.of in STRINGS else None
+        return _values(reading)
+    return _values(reading).str.len_chars() if reading.column.of in STRINGS else None
