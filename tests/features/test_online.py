@@ -43,12 +43,19 @@ def fill(state: OnlineState, world: World, events: pl.DataFrame, pieces: int) ->
         state.add("event", events[begin : begin + pieces])
 
 
-@given(worlds(), st.lists(aggregates(), min_size=1, max_size=4), st.integers(1, 30))
+@given(worlds(), st.lists(aggregates(), min_size=1, max_size=4), st.integers(1, 30), st.sampled_from([0, 5, 64]))
 @settings(max_examples=250, deadline=None)
-def test_online_equals_the_reference_for_every_aggregate(world: World, chosen: list[Expression], pieces: int) -> None:
-    """Facts come in the order of ingestion, their times in any order; decisions are asked as of any time."""
+def test_online_equals_the_reference_for_every_aggregate(
+    world: World, chosen: list[Expression], pieces: int, few: int
+) -> None:
+    """Facts come in the order of ingestion, their times in any order; decisions are asked as of any time.
+
+    `few` of them are looked up one by one, more are numbered first.
+    """
     state = OnlineState(plan({f"f{i}": expression for i, expression in enumerate(chosen)}))
-    fill(state, world, world.frames["event"].sort("_seq"), pieces)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mainspring.features.online.intake._FEW", few)
+        fill(state, world, world.frames["event"].sort("_seq"), pieces)
     for decision in world.decisions:
         check_equal(state, decision, world)
 

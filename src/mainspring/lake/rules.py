@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from mainspring.clock import microseconds
 from mainspring.declare import Kind
 from mainspring.declare.kind import NUMBERS, STRINGS
-from mainspring.lake.parsing import TIME, Reading
+from mainspring.lake.parsing import Reading
 
 __all__ = ["FIRST_YEAR", "LAST_YEAR", "RULES", "Breach", "Rule", "frame_of_readings"]
 
 FIRST_YEAR, LAST_YEAR = 1678, 2261  # what pandas can show in nanoseconds; beyond lie the sentinels 0001 and 9999
-_START, _END = (datetime(year, 1, 1, tzinfo=UTC) for year in (FIRST_YEAR, LAST_YEAR + 1))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_START, _END = (microseconds(datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) for year in (FIRST_YEAR, LAST_YEAR + 1))
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,7 @@ def out_of_calendar(reading: Reading) -> Breach | None:
     """A time lies in the years that every tool can show."""
     if reading.column.of is not Kind.TIME:
         return None
-    start, end = (pl.lit(moment, dtype=TIME) for moment in (_START, _END))
-    mask = (_values(reading) < start) | (_values(reading) >= end)
+    mask = ~_values(reading).dt.timestamp("us").is_between(_START, _END, closed="left")
     return Breach(mask, "out_of_calendar", f"{reading.column.name} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from mainspring.declare import Expression, Kind
 from mainspring.declare.kind import STRINGS
 from mainspring.features.alignment import ALWAYS, encode_keys
+from mainspring.features.online.kernels import NO_SLOT
 from mainspring.features.online.layout import Group, Lane
 from mainspring.features.online.texts import Texts
 from mainspring.features.rows import row_expression
@@ -20,6 +21,9 @@ __all__ = ["MISSING_TIME", "Prepared", "PreparedLane", "prepare_lane", "row_valu
 
 MISSING_TIME = np.iinfo(np.int64).min
 """A missing instant or span among payloads: no calendar reaches it."""
+
+
+_FEW = 64  # facts whose keys are looked up one by one: to number them first takes longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,11 @@ def slots_of(group: Group, facts: pl.DataFrame, slot_of: Any) -> np.ndarray:
     if not columns:
         return np.full(facts.height, slot_of(()), np.int64)
     keys = facts.select(pl.col(name).to_physical().alias(str(i)) for i, name in enumerate(columns))
+    if facts.height <= _FEW:
+        named = (
+            keys.to_series().to_list() if len(columns) == 1 else [None if None in row else row for row in keys.rows()]
+        )
+        return np.array([NO_SLOT if key is None else slot_of(key) for key in named], np.int64)
     codes, _, _ = encode_keys(keys, keys.clear())
     present, first = np.unique(codes, return_index=True)
     slots = np.full(int(present.max(initial=-1)) + 2, -1, np.int64)  # the last one is that of code -1: no key
