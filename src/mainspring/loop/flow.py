@@ -34,7 +34,8 @@ __all__ = ["Flow", "flowing", "run_sink"]
 _log = logging.getLogger("mainspring.serving")
 _COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
 _LESS_URGENT = 10
-_ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}  # the others are the server's
+# The others are the server's.
+_ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _SKEW_FIRST_SECONDS, _SKEW_EVERY_SECONDS = 60.0, 600.0
 _SKEW_NEWEST = 2_000  # predictions whose features are computed again in batch
 
