@@ -19,7 +19,7 @@ from mainspring.features.kernels import latest_position
 from mainspring.training import Split, Task, Trainer, Wanted
 from mainspring.training.dataset import Dataset
 
-__all__ = ["Competitor", "competitors"]
+__all__ = ["Competitor", "competitors", "last_label"]
 
 Floats = NDArray[np.float64]
 _SHRINK = 20.0  # a rate of n rows is drawn towards the overall rate as if 20 more rows had it
@@ -128,6 +128,16 @@ def _last_label(system: System, dataset: Dataset, rows: _Rows) -> Competitor | N
     groups = np.where(np.isnan(last), 0, last + 1).astype(np.intp)
     n_groups = 1 + max(2, len(rows.task.classes))
     return Competitor("last label", description, "last_label", rows.from_groups(groups, n_groups))
+
+
+def last_label(
+    system: System, dataset: Dataset, y: Floats, learn: NDArray[np.intp], test: NDArray[np.intp], task: Task
+) -> Competitor | None:
+    """Return the baseline that repeats the newest label of the same key; None where no key has one.
+
+    Which key, and what its last label means for the next one, is learned from the rows of `learn`.
+    """
+    return _last_label(system, dataset, _Rows(y, learn, test, task))
 
 
 def _last_known(dataset: Dataset, key: str, y: Floats) -> Floats:

@@ -36,6 +36,8 @@ class Metric:
     reweighted: Reweighted
     of_gaps: bool = False  # a sum of absolute gaps: the noise of resampling can only push it up
     classes_needed: int = 1  # with fewer different labels it is undefined
+    row_loss: RowLoss | None = None  # of a metric that is a mean over rows (its root, with `root`): what is averaged
+    root: bool = False
 
     def __call__(self, y: NDArray, p: Floats, weight: Floats | None = None) -> float:
         """Return the metric over all rows. Raises EvaluationError (EVALUATE_METRIC) where it is undefined."""
@@ -143,6 +145,7 @@ def pinball(quantile: float) -> Metric:
         greater_is_better=False,
         description=f"Mean pinball loss of the {quantile:g} quantile (Koenker and Bassett, 1978).",
         reweighted=_mean_of(row_loss),
+        row_loss=row_loss,
     )
 
 
@@ -154,6 +157,7 @@ _ALL = (
         description="Mean negative log likelihood, in nats, probabilities kept within machine epsilon of 0 and 1 "
         "(Good, 1952).",
         reweighted=_mean_of(_log_loss),
+        row_loss=_log_loss,
     ),
     Metric(
         name="brier",
@@ -162,6 +166,7 @@ _ALL = (
         description="Mean squared error of the probabilities; for multiclass summed over classes, from 0 to 2 "
         "(Brier, 1950).",
         reweighted=_mean_of(_brier),
+        row_loss=_brier,
     ),
     Metric(
         name="auc",
@@ -194,6 +199,7 @@ _ALL = (
         greater_is_better=True,
         description="Share of rows whose most probable class is the label.",
         reweighted=_mean_of(_accuracy),
+        row_loss=_accuracy,
     ),
     Metric(
         name="rmse",
@@ -201,6 +207,8 @@ _ALL = (
         greater_is_better=False,
         description="Root of the mean squared error, in the label's unit.",
         reweighted=_root_mean_of(_squared),
+        row_loss=_squared,
+        root=True,
     ),
     Metric(
         name="mae",
@@ -208,6 +216,7 @@ _ALL = (
         greater_is_better=False,
         description="Mean absolute error, in the label's unit.",
         reweighted=_mean_of(_absolute),
+        row_loss=_absolute,
     ),
     pinball(0.5),
 )

@@ -7,21 +7,16 @@ it (evaluation), and is counted in the sketches and the card of the bundle that 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-import mainspring
 from mainspring.clock import Clock, format_instant
-from mainspring.declare import System, encode, fingerprint
-from mainspring.declare.lint import Finding, lint, lint_history
-from mainspring.errors import BundleError, DeclarationError, MainspringError
+from mainspring.declare import System, encode
+from mainspring.errors import BundleError
 from mainspring.evaluation.baselines import competitors
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.judge import judge
@@ -30,12 +25,13 @@ from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
 from mainspring.ledger import Ledger, Run, Stage
 from mainspring.loop.context import run_context
-from mainspring.loop.facts import Facts, bring_in, describe
+from mainspring.loop.facts import Facts
+from mainspring.loop.gather import gather, stage_key
 from mainspring.loop.lesson import Lesson
 from mainspring.loop.record import record_run
+from mainspring.loop.recorded import recorded
 from mainspring.loop.stages import Made, Progress, Stages
 from mainspring.loop.system_file import LoadedSystem
-from mainspring.loop.warm import warming
 from mainspring.model import Model
 from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
 from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
@@ -44,7 +40,7 @@ from mainspring.training import dataset as datasets
 from mainspring.training import decision_threshold, train
 from mainspring.workspace import Workspace
 
-__all__ = ["Built", "build", "check_findings"]
+__all__ = ["Built", "build"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,59 +58,14 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
-def check_findings(findings: list[Finding]) -> list[Finding]:
-    """Return the findings that do not stop a run.
-
-    Raises DeclarationError (DECLARE_LINT) with every error among them.
-    """
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        raise DeclarationError(
-            "DECLARE_LINT",
-            "\n".join(map(str, errors)) + "\n" + ("One error" if len(errors) == 1 else f"{len(errors)} errors"),
-            exists="in the declaration.",
-            fix="Mend what is named above; `mainspring check FILE` lists warnings too.",
-        )
-    return [finding for finding in findings if finding.severity == "warning"]
-
-
 def build(loaded: LoadedSystem, workspace: Workspace, *, clock: Clock, progress: Progress, kind: str = "run") -> Built:
     """Run every stage, or take it from an earlier run where nothing that it depends on has changed.
 
     Killed or interrupted at any time, the workspace stays whole: what was finished is used again, the run is shown as
     interrupted. Raises MainspringError of any kind.
     """
-    system = loaded.system
-    notes = [str(finding) for finding in check_findings(lint(system))]
-    with workspace.writing():
-        run = workspace.ledger.start_run(
-            system.name,
-            started_at=clock.now(),
-            declaration=system.fingerprint,
-            version=mainspring.__version__,
-            kind=kind,
-        )
-        stages = Stages(workspace.ledger, system.name, clock, progress)
-        try:
-            return _Build(loaded, workspace, clock, progress, run, stages, notes).all()
-        except MainspringError as error:
-            workspace.ledger.fail_run(
-                run.name,
-                ended_at=clock.now(),
-                code=error.code,
-                message=error.problem,
-                seconds=stages.seconds,
-                reused=stages.reused,
-            )
-            raise
-        except Exception as error:  # a fault of ours, or of a library: it is on record as what it is
-            workspace.ledger.fail_run(
-                run.name, ended_at=clock.now(), code=type(error).__name__, message=str(error), seconds=stages.seconds
-            )
-            raise
-        except BaseException:  # Ctrl-C
-            workspace.ledger.interrupt_run(run.name, ended_at=clock.now(), seconds=stages.seconds)
-            raise
+    with recorded(loaded.system, workspace, clock=clock, progress=progress, kind=kind) as (run, stages, notes):
+        return _Build(loaded, workspace, clock, progress, run, stages, notes).all()
 
 
 class _Build:
@@ -132,26 +83,25 @@ class _Build:
     ) -> None:
         self.loaded, self.system, self.workspace = loaded, loaded.system, workspace
         self.clock, self.progress, self.run, self.stages, self.notes = clock, progress, run, stages, notes
-        self.lake = workspace.lake(self.system.name)
 
     @property
     def ledger(self) -> Ledger:
         return self.workspace.ledger
 
+    def warn(self, message: str) -> None:
+        self.notes.append(message)
+        self.progress.warn(message)
+
     def all(self) -> Built:
-        with warming():  # a first run compiles its kernels while it reads
-            facts = self.stages.run("facts", self.facts)
-        data_key = self.key(self.system.features_fingerprint, facts.snapshots)
-        data = self.stages.reuse(
-            "features", data_key, load=self.load_dataset, make=lambda: self.make_dataset(facts, data_key)
-        )
+        known = gather(self.loaded, self.workspace, self.stages, self.warn)
+        facts, data, data_key = known.facts, known.data, known.key
         lesson = Lesson(self.system, data)
-        model_key = self.key(data_key, self.recipe())
+        model_key = stage_key(data_key, self.recipe())
         fitted = self.stages.reuse(
             "training", model_key, load=self.load_model, make=lambda: self.make_model(lesson, model_key)
         )
         model = replace(fitted, threshold=decision_threshold(self.system.objective.payoff))
-        verdict_key = self.key(
+        verdict_key = stage_key(
             model_key, *(encode(p) for p in (self.system.objective, self.system.checks, self.system.groups))
         )
         evaluation = self.stages.reuse(
@@ -160,7 +110,7 @@ class _Build:
             load=self.load_evaluation,
             make=lambda: self.make_evaluation(lesson, model, verdict_key),
         )
-        bundle_key = self.key(verdict_key, self.system.fingerprint, facts.quarantined)
+        bundle_key = stage_key(verdict_key, self.system.fingerprint, facts.quarantined)
         bundle = self.stages.reuse(
             "bundle",
             bundle_key,
@@ -169,7 +119,7 @@ class _Build:
         )
         keys = {"declaration": self.system.fingerprint, "dataset": data_key, "model": model_key}
         report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, keys))
-        files = {"dataset": self.dataset_path(data_key), "bundle": bundle, "report": report, "json": document}
+        files = {"dataset": known.path, "bundle": bundle, "report": report, "json": document}
         record_run(self.workspace, self.run.name, self.system, facts, data, model, evaluation, keys, files)
         run = self.ledger.finish_run(
             self.run.name, ended_at=self.clock.now(), seconds=self.stages.seconds, reused=self.stages.reused
@@ -185,55 +135,6 @@ class _Build:
             report_json=document,
             notes=tuple(self.notes),
         )
-
-    @staticmethod
-    def key(*parts: Any) -> str:
-        """The fingerprint of a stage's inputs; the code that computes is one of them."""
-        return fingerprint([code_fingerprint(), *parts])
-
-    def dataset_path(self, key: str) -> Path:
-        return self.workspace.datasets / f"{self.system.name}-{key}.parquet"
-
-    # -- facts -------------------------------------------------------------------------------------------------------
-
-    def facts(self) -> Made[Facts]:
-        facts = bring_in(self.loaded, self.lake)
-        for finding in check_findings(lint_history(self.system, describe(self.system, facts.frames))):
-            self.warn(str(finding))
-        for each in facts.ingested:
-            if each.rejected:
-                reasons = "; ".join(f"{count:,} {reason}" for reason, count in each.reasons.items())
-                self.warn(
-                    f"{each.rejected:,} of {each.given:,} rows of {each.table} are in quarantine: {reasons} "
-                    f'See them: mainspring sql "select * from {each.table}_quarantine"'
-                )
-        changed = sum(each.accepted + each.withdrawn for each in facts.ingested)
-        return Made(
-            facts,
-            f"{facts.rows:,} rows in {len(facts.frames)} table{'s' if len(facts.frames) > 1 else ''}"
-            if changed
-            else "unchanged",
-        )
-
-    def warn(self, message: str) -> None:
-        self.notes.append(message)
-        self.progress.warn(message)
-
-    # -- features ----------------------------------------------------------------------------------------------------
-
-    def make_dataset(self, facts: Facts, key: str) -> Made[datasets.Dataset]:
-        data = datasets.assemble(self.system, facts.frames)
-        path = self.dataset_path(key)
-        datasets.write_dataset(data, path)
-        output = {"left_out": dict(data.left_out), "as_of": data.as_of}
-        return Made(data, _about(data), output, self.workspace.relative(path))
-
-    def load_dataset(self, stage: Stage) -> Made[datasets.Dataset] | None:
-        path = self.workspace.locate(stage.path or "")
-        if not path.is_file():
-            return None
-        data = datasets.read_dataset(path, left_out=stage.output["left_out"], as_of=stage.output["as_of"])
-        return Made(data, _about(data))
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -355,21 +256,6 @@ class _Build:
             seconds=self.stages.seconds,
             fingerprints=fingerprints,
         )
-
-
-@lru_cache(maxsize=1)
-def code_fingerprint() -> str:
-    """Sixteen hexadecimal digits of everything that computes: Mainspring's own source and the libraries under it."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(mainspring.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    for library in ("lightgbm", "numpy", "polars", "scikit-learn"):
-        digest.update(f"{library} {version(library)}".encode())
-    return digest.hexdigest()[:16]
-
-
-def _about(data: datasets.Dataset) -> str:
-    return f"{data.decisions.height:,} decisions, {data.features.width} features, {data.labelled:,} labels"
 
 
 def _verdict(evaluation: Evaluation) -> str:

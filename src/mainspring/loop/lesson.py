@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from mainspring.clock import parse_span
-from mainspring.declare import Expression, Kind, System
-from mainspring.errors import TrainingError
-from mainspring.features.rows import row_expression
+from mainspring.declare import Kind, System
 from mainspring.training import LINEAR, NEVER, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of
 from mainspring.training.dataset import Dataset
+from mainspring.training.taught import taught_where
 
 __all__ = ["Lesson"]
 
@@ -44,7 +43,7 @@ class Lesson:
         self.split = replace(self.split, left_out=left_out)  # labels that are not known were counted as they matured
         self.before_test = self.split.refit
         if options.where is not None:
-            self.split = _taught_where(options.where, self.split, data)
+            self.split = taught_where(options.where, self.split, data.decisions)
         known = np.union1d(self.split.refit, self.split.train)
         classes = tuple(label[known].unique().sort()) if system.label.task == "multiclass" else ()
         self.task: Task = task_of(system.label.task, system.objective, classes)
@@ -68,21 +67,6 @@ class Lesson:
     def linear(self) -> Trainer:
         """The trainer of the linear baseline."""
         return Trainer(LINEAR, self.rows, self.y, self.split, self.task, self.system.training)
-
-
-def _taught_where(condition: Expression, split: Split, data: Dataset) -> Split:
-    """Return the split without the rows to learn from for which a condition on the decision's row is not true."""
-    holds = data.decisions.select(row_expression(condition).fill_null(False)).to_series().to_numpy()
-    parts = {name: rows[holds[rows]] for name in ("train", "calibrate", "refit") for rows in [getattr(split, name)]}
-    left_out = {"judged, not learned from": int((~holds[np.union1d(split.refit, split.train)]).sum())}
-    if not all(len(rows) for rows in parts.values()):
-        raise TrainingError(
-            "TRAIN_SPLIT",
-            f"Training(where={condition!r}) leaves nothing to learn from.",
-            fix="Widen the condition.",
-            origin=condition.origin,
-        )
-    return replace(split, **parts, left_out={**split.left_out, **left_out})
 
 
 def _with_known_classes(split: Split, y: np.ndarray) -> Split:

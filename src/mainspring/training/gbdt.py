@@ -17,7 +17,7 @@ from mainspring.model.schema import FeatureSchema
 from mainspring.model.trees import TreePredictor
 from mainspring.training.task import Task, check_labels
 
-__all__ = ["TreeFitter"]
+__all__ = ["TreeFitter", "failures", "without_machine"]
 
 _OURS = {
     "seed": ("seed", "random_seed", "random_state"),
@@ -50,7 +50,7 @@ class TreeFitter:
         self.schema = schema
         self._spec, self._y, self._task = spec, y, task
         self._parameters = _parameters(spec, task, seed, threads or available_cores())
-        with _failures():
+        with failures():
             self._binned = (
                 load_lightgbm()
                 .Dataset(
@@ -80,7 +80,7 @@ class TreeFitter:
             # Features in no group of the interaction constraints are never split on: no second binning is needed.
             allowed = [k for k, name in enumerate(self.schema.names) if name not in without]
             parameters["interaction_constraints"] = [allowed]
-        with _failures():
+        with failures():
             # A subset has labels and weights of its own, so that no fit leaves anything behind for the next. Fits take turns:
             # LightGBM keeps the number of threads in one place for the whole process, and fits side by side crash it.
             data = self._binned.subset(rows).construct()
@@ -93,7 +93,7 @@ class TreeFitter:
                 if booster.num_trees() >= rounds * booster.num_model_per_iteration():
                     break
                 booster.update()
-            return TreePredictor(_without_machine(booster.model_to_string()), self.schema)
+            return TreePredictor(without_machine(booster.model_to_string()), self.schema)
 
 
 def _parameters(spec: LightGBM, task: Task, seed: int, threads: int) -> dict[str, Any]:
@@ -131,12 +131,12 @@ def _parameters(spec: LightGBM, task: Task, seed: int, threads: int) -> dict[str
     }
 
 
-def _without_machine(text: str) -> str:
+def without_machine(text: str) -> str:
     """Return a model's text without the number of threads it happened to be fitted with."""
     return re.sub(r"^\[num_threads: \d+\]$", "[num_threads: 0]", text, flags=re.MULTILINE)
 
 
-class _failures:  # noqa: N801 — reads as a statement
+class failures:  # noqa: N801 — reads as a statement
     """Turn what LightGBM raises into TrainingError (TRAIN_FAILED) with its own words."""
 
     def __enter__(self) -> None:
