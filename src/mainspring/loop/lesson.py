@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from mainspring.clock import parse_span
-from mainspring.declare import Kind, System
+from mainspring.declare import System
 from mainspring.training import LINEAR, NEVER, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of
-from mainspring.training.dataset import Dataset
+from mainspring.training.dataset import Dataset, feature_kinds
 from mainspring.training.taught import taught_where
 
 __all__ = ["Lesson"]
@@ -25,7 +25,7 @@ class Lesson:
 
     def __init__(self, system: System, data: Dataset) -> None:
         self.system, self.data = system, data
-        self.kinds = {name: _feature_kind(expression.kind) for name, expression in system.features.items()}
+        self.kinds = feature_kinds(system)
         options, label = system.training, data.labels["label"]
         settled = np.maximum(data.label_known_at, data.decided_at + parse_span(system.label.within))
         self.split: Split = split_by_time(
@@ -76,8 +76,3 @@ def _with_known_classes(split: Split, y: np.ndarray) -> Split:
         return split
     left_out = {**split.left_out, "class not seen before the test part": int(unseen.sum())}
     return replace(split, test=split.test[~unseen], left_out=left_out)
-
-
-def _feature_kind(kind: Kind | None) -> str:
-    """The kind of a feature's values as a model knows it."""
-    return {"key": "category", "span": "float", "time": "float"}.get(str(kind), str(kind))

@@ -16,7 +16,7 @@ from mainspring.labels import mature
 from mainspring.storage import storage_errors
 from mainspring.training.split import NEVER
 
-__all__ = ["Dataset", "assemble", "history_bounds", "read_dataset", "write_dataset"]
+__all__ = ["Dataset", "assemble", "feature_kinds", "history_bounds", "read_dataset", "write_dataset"]
 
 
 _HEURISTIC = "_heuristic"
@@ -117,6 +117,12 @@ def read_dataset(path: Path, *, left_out: Mapping[str, int], as_of: int) -> Data
 
     heuristic = frame["heuristic:"] if "heuristic:" in frame.columns else None
     return Dataset(part("row:"), part("feature:"), part("label:"), part("newest:"), heuristic, left_out, as_of)
+
+
+def feature_kinds(system: System) -> dict[str, str]:
+    """Return the kind of each feature's values as a model knows it: keys are categories, spans and instants are numbers."""
+    known = {"key": "category", "span": "float", "time": "float"}
+    return {name: known.get(str(each.kind), str(each.kind)) for name, each in system.features.items()}
 
 
 def history_bounds(facts: Mapping[str, pl.DataFrame]) -> tuple[int, int]:

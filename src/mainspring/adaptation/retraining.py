@@ -1,0 +1,224 @@
+"""Retraining: a candidate from what was known at an instant, and its gate: is it to be let in beside the champion?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from mainspring.adaptation.triggers import Why
+from mainspring.clock import parse_span
+from mainspring.declare import Guard, System
+from mainspring.errors import TrainingError
+from mainspring.evaluation.metric import METRICS, metric_named
+from mainspring.features.rows import row_expression
+from mainspring.model.model import Model
+from mainspring.model.trees import TreePredictor
+from mainspring.monitoring.realised import Figure
+from mainspring.training import NEVER, Rows, Task, decision_threshold, encode_labels, split_by_time, task_of, train
+from mainspring.training.continued import refit_trees
+from mainspring.training.dataset import Dataset, feature_kinds
+from mainspring.training.taught import taught_where
+
+__all__ = ["Candidate", "Gate", "Past", "continued", "judge_candidate", "trained"]
+
+_GATE_SHARE, _GATE_LEAST, _GATE_MOST = 0.05, 500, 5_000  # of the labels that are known: the newest, to judge on
+_FEWEST_LABELS = 40
+_FEWEST_ON_A_SLICE = 30
+_Z_ONE_SIDED = 2.5758  # 99.5%: a slice is to be surely worse before it stops a candidate
+
+
+class Past:
+    """All decisions of a history as a retraining sees them; what was known at an instant is a part of it.
+
+    A decision may teach and judge from the end of its label's horizon on (`settled`), even where its own label came
+    sooner, or outcomes that come quickly would teach while the slow ones wait.
+    """
+
+    def __init__(self, system: System, data: Dataset, until: int) -> None:
+        """`until` (microseconds): classes of a label are those known by then."""
+        label = data.labels["label"]
+        self.system, self.data, self.kinds = system, data, feature_kinds(system)
+        settled = np.maximum(data.label_known_at, data.decided_at + parse_span(system.label.within))
+        self.settled = np.where(label.is_null().to_numpy(), NEVER, settled)
+        multiclass = system.label.task == "multiclass"
+        classes = tuple(label.filter(self.settled <= until).unique().sort()) if multiclass else ()
+        self.task: Task = task_of(system.label.task, system.objective, classes)
+        self.y = encode_labels(label.to_numpy(), self.task)
+
+    def rows(self, end: int) -> Rows:
+        """Return the first `end` rows."""
+        data = self.data
+        return Rows(
+            features=data.features[:end],
+            kinds=self.kinds,
+            labels=self.y[:end],
+            decided_at=data.decided_at[:end],
+            label_known_at=data.label_known_at[:end],
+        )
+
+    def made_by(self, now: int) -> int:
+        """How many decisions were made by an instant."""
+        return int(np.searchsorted(self.data.decided_at, now, side="right"))
+
+    def gate(self, as_of: int) -> NDArray[np.intp]:
+        """Return the newest rows whose label was settled at an instant: what a candidate of then is judged on."""
+        known = np.flatnonzero(self.settled[: self.made_by(as_of)] <= as_of)
+        if len(known) < _FEWEST_LABELS:
+            raise TrainingError(
+                "TRAIN_SPLIT",
+                f"Only {len(known)} labels are known, too few to train on some and to judge on the others.",
+                fix="Begin later.",
+            )
+        rows = min(max(round(_GATE_SHARE * len(known)), _GATE_LEAST), _GATE_MOST, len(known) // 4)
+        begin = int(self.data.decided_at[known[-rows]])
+        return known[self.data.decided_at[known] >= begin]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model, the rows it is to be judged on, which it has not seen, and how long it took."""
+
+    model: Model
+    judged_on: NDArray[np.intp]
+    seconds: float
+
+
+def trained(past: Past, as_of: int, window: str | None = None) -> Candidate:
+    """Train as declared on what was settled at an instant, less the newest rows, which are to judge.
+
+    What is judged is what answers: no fit follows that nobody has judged. `window` None: as `Training` declares it.
+
+    Raises DataError (DATA_TOO_FEW, DATA_ONE_CLASS) and TrainingError.
+    """
+    begin = time.perf_counter()
+    system, end, judged_on = past.system, past.made_by(as_of), past.gate(as_of)
+    options = system.training
+    rows = past.rows(end)
+    split = split_by_time(
+        rows.decided_at,
+        past.settled[:end],
+        test=int(rows.decided_at[judged_on[0]]),
+        calibrate=options.calibrate,
+        window=window or options.window,
+        as_of=as_of,
+    )
+    if options.where is not None:
+        split = taught_where(options.where, split, past.data.decisions[:end])
+    found = train(system.model, rows, past.task, options, as_of=as_of, split=split)
+    model = replace(found.model, threshold=decision_threshold(system.objective.payoff))
+    return Candidate(model, judged_on, time.perf_counter() - begin)
+
+
+def continued(past: Past, parent: Model, parent_as_of: int, as_of: int) -> Candidate:
+    """Let a model that was trained as of an instant go on learning: from what it has not seen and is settled now, less the
+    newest rows, which are to judge.
+
+    The leaves of its trees move towards the new labels by their share of all labels; trees and calibration stay.
+
+    Raises TrainingError (TRAIN_ESTIMATOR) for a model that cannot.
+    """
+    begin = time.perf_counter()
+    if not isinstance(parent.predictor, TreePredictor):
+        raise TrainingError(
+            "TRAIN_ESTIMATOR",
+            f"{type(parent.predictor).__name__} cannot go on learning.",
+            exists="LightGBM can.",
+            fix='Say Retrain(how="fresh").',
+        )
+    judged_on, learned = past.gate(as_of), past.gate(parent_as_of)[0]
+    settled = past.settled[: judged_on[0]]
+    unseen = (np.arange(len(settled)) >= learned) | (settled > parent_as_of)
+    rows = np.flatnonzero(unseen & (settled <= as_of))
+    model = parent
+    if len(rows):
+        known = int((settled <= as_of).sum())
+        predictor = refit_trees(parent.predictor, past.data.features[rows], past.y[rows], keep=1 - len(rows) / known)
+        model = replace(parent, predictor=predictor)
+    return Candidate(model, judged_on, time.perf_counter() - begin)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether a candidate is let in, why, and the figures of both on the rows that judged."""
+
+    passed: bool
+    why: Why
+    candidate: dict[str, float]
+    champion: dict[str, float]
+
+
+def judge_candidate(
+    past: Past, candidate: Model, champion: Model, judged_on: NDArray[np.intp], figures: Mapping[str, Figure]
+) -> Gate:
+    """Say whether a candidate beats the champion on rows that neither was fitted on, keeps every guard, and is worse on no slice.
+
+    A slice stops it only where the difference of the two is surely (99.5%, paired) for the worse, on 30 rows or more.
+    """
+    objective = past.system.objective
+    name = objective.metric or ("rmse" if past.task.kind == "regression" else "log_loss")
+    metric = metric_named(name, past.task.kind)
+    frame, y = past.data.features[judged_on], past.y[judged_on]
+    said, before = candidate.predict(frame), champion.predict(frame)
+    found = {each.name: _mean(each, y, said) for each in figures.values()}
+    held = {each.name: _mean(each, y, before) for each in figures.values()}
+    ours, theirs = (metric.value_or_nan(y, p) for p in (said, before))
+    found[name], held[name] = ours, theirs
+    evidence = {"rows": len(judged_on), "metric": name, "candidate": ours, "champion": theirs}
+    better = metric.loss(ours) < metric.loss(theirs)
+    verb = "beats" if better else "does not beat"
+    told = f"{name} {ours:.4f} {verb} the champion's {theirs:.4f} on the newest {len(judged_on):,} labels"
+    broken = [each for guard in objective.guards if (each := _broken(past, guard, judged_on, y, said)) is not None]
+    worse = _worse_slices(past, judged_on, figures.get(name), y, said, before) if better and not broken else []
+    if broken:
+        told += f"; it breaks {', '.join(broken)}"
+    if worse:
+        told += f"; it is worse where {', '.join(worse)}"
+    evidence |= {"broken": broken, "worse_slices": worse}
+    return Gate(better and not broken and not worse, Why(told, evidence), found, held)
+
+
+def _mean(figure: Figure, y: NDArray, p: NDArray) -> float:
+    mean = float(figure.row(y, p).mean())
+    return float(np.sqrt(mean)) if figure.root else mean
+
+
+def _broken(past: Past, guard: Guard, rows: NDArray[np.intp], y: NDArray, p: NDArray) -> str | None:
+    """A guard that a candidate breaks, in words; where nothing can be said of it, it is kept."""
+    if guard.metric not in METRICS:
+        return None
+    if guard.where is not None:
+        chosen = past.data.decisions[rows].select(row_expression(guard.where).fill_null(False)).to_series().to_numpy()
+        y, p = y[chosen], p[chosen]
+    value = metric_named(guard.metric, past.task.kind).value_or_nan(y, p) if len(y) else np.nan
+    if guard.at_most is not None and value > guard.at_most:
+        return f"{guard.metric} at most {guard.at_most:g} (it is {value:.4f})"
+    if guard.at_least is not None and value < guard.at_least:
+        return f"{guard.metric} at least {guard.at_least:g} (it is {value:.4f})"
+    return None
+
+
+def _worse_slices(
+    past: Past, rows: NDArray[np.intp], figure: Figure | None, y: NDArray, said: NDArray, before: NDArray
+) -> list[str]:
+    if figure is None:
+        return []
+    sign = -1.0 if figure.greater_is_better else 1.0
+    worse = sign * (figure.row(y, said) - figure.row(y, before))
+    found = []
+    for column in past.system.objective.slices:
+        values = past.data.decisions[rows].select(row_expression(column)).to_series()
+        table = (
+            pl.DataFrame({"value": values, "worse": worse})
+            .group_by("value")
+            .agg(pl.len().alias("n"), pl.col("worse").mean().alias("mean"), pl.col("worse").std().alias("std"))
+            .filter(pl.col("n") >= _FEWEST_ON_A_SLICE)
+            .filter(pl.col("mean") > _Z_ONE_SIDED * pl.col("std") / pl.col("n").sqrt())
+            .sort("mean", descending=True)
+        )
+        found += [f"{column.name} is {value}" for value in table["value"].to_list()]
+    return found

@@ -1,0 +1,151 @@
+"""Rollout: what a stage lets a candidate do, what is learned of it there, and when it goes on, is promoted or rolled back.
+
+A stage of a span ends when the labels of the decisions made in it are settled: until then nothing more can be learned of
+them. A candidate that is shown to be worse, or to break a guard, is rolled back at once. At the end of a shadow or a canary
+one that is not passes; at the end of an A/B only one that was shown to be better does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+from msgspec.structs import asdict
+from numpy.typing import NDArray
+
+from mainspring.adaptation.comparison import bounds_of
+from mainspring.adaptation.guard_tests import CalibrationTest, GuardTest, tests_of
+from mainspring.adaptation.trial import Trial, Verdict
+from mainspring.adaptation.triggers import Why
+from mainspring.clock import parse_span
+from mainspring.declare import AB, Canary, Objective, Rollout, Shadow
+from mainspring.declare.policy import Stage
+from mainspring.monitoring.realised import Figure
+
+__all__ = ["Begun", "Decided", "Judged", "begin_stage", "decided", "judged_figure", "observed"]
+
+
+class Begun(NamedTuple):
+    """A stage that begins: the trial as it goes on, and what the candidate is let do."""
+
+    trial: Trial
+    role: Literal["challenger", "shadow"]
+    share: float
+    what: str
+
+
+class Judged(NamedTuple):
+    """Decisions whose labels are settled, in that order: labels, and what both models said, NaN where one did not.
+
+    Where two arms answer, each key may be there once: its arm was drawn once, however often it decides.
+    """
+
+    decided_at: NDArray[np.int64]
+    labels: NDArray[np.float64]
+    champion: NDArray[np.float64]
+    candidate: NDArray[np.float64]
+
+
+class Decided(NamedTuple):
+    """What becomes of a candidate, and why."""
+
+    what: Literal["pass", "roll back", "stay"]
+    why: Why
+
+
+def judged_figure(figures: Mapping[str, Figure], objective: Objective) -> Figure:
+    """Return the figure that candidates are compared by: the objective's metric where it is a mean over rows, else its loss."""
+    named = figures.get(objective.metric or "")
+    return named or next(figure for name, figure in figures.items() if name != "payoff")
+
+
+def begin_stage(
+    rollout: Rollout,
+    stage: Stage,
+    before: Trial | None,
+    now: int,
+    objective: Objective,
+    task: str,
+    figures: Mapping[str, Figure],
+) -> Begun:
+    """Begin a stage; `before` is the candidate's trial so far, None at its first stage."""
+    share = None if isinstance(stage, Shadow) else float(stage.share)  # type: ignore[attr-defined]
+    figure = judged_figure(figures, objective)
+    if before is None:
+        trial = Trial.begin(
+            alpha=rollout.alpha,
+            bounds=bounds_of(figure.name, task, objective),
+            share=share,
+            margin=0.0,
+            greater_is_better=figure.greater_is_better,
+            guards=_guards(objective, task),
+        )
+    else:
+        trial = before.next_stage(now, share)
+    if share is None:
+        return Begun(trial, "shadow", 0.0, "shadow")
+    return Begun(trial, "challenger", share, "ab" if isinstance(stage, AB) else "canary")
+
+
+def observed(trial: Trial, judged: Judged, objective: Objective, figures: Mapping[str, Figure]) -> Trial:
+    """Take in decisions of this stage whose labels are settled."""
+    figure = judged_figure(figures, objective)
+    first = (slice(None),) if judged.champion.ndim == 1 else (slice(None), 0)
+    by_champion, by_candidate = ~np.isnan(judged.champion[first]), ~np.isnan(judged.candidate[first])
+    if trial.baseline is None:
+        both = by_champion & by_candidate
+        y = judged.labels[both]
+        said = figure.row(y, judged.champion[both]), figure.row(y, judged.candidate[both])
+        trial = trial.pairs(judged.decided_at[both], *said)
+    else:
+        one = by_champion ^ by_candidate
+        answer = np.where(_as_mask(by_candidate, judged.candidate), judged.candidate, judged.champion)[one]
+        trial = trial.arms(judged.decided_at[one], figure.row(judged.labels[one], answer), by_candidate[one])
+    y, p = judged.labels[by_candidate], judged.candidate[by_candidate]
+    for name, guard in trial.guards.items():
+        if isinstance(guard, CalibrationTest):
+            trial = trial.calibrated(name, y, p)
+        else:
+            trial = trial.guarded(name, figures[name.partition(" ")[0]].row(y, p))
+    return trial
+
+
+def decided(stage: Stage, trial: Trial, since: int, now: int, horizon: int) -> Decided:
+    """Say what becomes of a candidate that has been in a stage since an instant; all in microseconds."""
+    verdict = trial.verdict(now)
+    evidence = asdict(verdict)
+    if verdict.what == "worse":
+        return Decided("roll back", Why(_told(verdict), evidence))
+    if isinstance(stage, AB) and verdict.what == "better":
+        return Decided("pass", Why(_told(verdict), evidence))
+    if now < since + parse_span(stage.span) + horizon:  # type: ignore[attr-defined]
+        return Decided("stay", Why("", {}))
+    if isinstance(stage, AB):
+        return Decided("roll back", Why(f"not shown to be better in time: {_told(verdict)}", evidence))
+    kind = "canary" if isinstance(stage, Canary) else "shadow"
+    return Decided("pass", Why(f"not shown to be worse as a {kind}: {_told(verdict)}", evidence))
+
+
+def _told(verdict: Verdict) -> str:
+    if verdict.broken:
+        return f"breaks {', '.join(verdict.broken)} after {verdict.labels:,} labels"
+    if verdict.estimate is None:
+        return "no label is settled"
+    ends = [f"{end:+.4f}" if end is not None else "?" for end in (verdict.low, verdict.high)]
+    return f"better by {verdict.estimate:+.4f} a decision ({ends[0]} to {ends[1]}) on {verdict.labels:,} labels"
+
+
+def _guards(objective: Objective, task: str) -> dict[str, GuardTest]:
+    """The guards that can be tested while labels come in; a guard on a part of the rows is judged before the rollout alone."""
+    tested = [
+        (guard.metric, test)
+        for guard in objective.guards
+        if guard.where is None
+        for test in tests_of(guard, task, objective)
+    ]
+    return {f"{metric} {number}": test for number, (metric, test) in enumerate(tested, 1)}
+
+
+def _as_mask(chosen: NDArray[np.bool_], like: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return chosen if like.ndim == 1 else chosen[:, None]

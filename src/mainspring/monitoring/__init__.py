@@ -1,0 +1,1 @@
+"""Monitoring: signals over time, cheapest first, from raw inputs to outcomes."""
