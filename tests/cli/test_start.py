@@ -24,6 +24,7 @@ COMMANDS = [
     "score",
     "serve",
     "play",
+    "replay",
     *GROUPS,
 ]
 LEAVES = [command for command in COMMANDS if command not in GROUPS]

@@ -14,6 +14,7 @@ from mainspring.cli.demo import demo
 from mainspring.cli.keys import keys
 from mainspring.cli.new import new
 from mainspring.cli.play import play
+from mainspring.cli.replay import replay
 from mainspring.cli.run import run
 from mainspring.cli.runs import runs
 from mainspring.cli.score import score
@@ -51,7 +52,7 @@ def mainspring_command(
     """
 
 
-for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve, play):
+for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve, play, replay):
     app.command()(command)
 app.add_typer(arms, name="arms")
 app.add_typer(keys, name="keys")

@@ -39,6 +39,7 @@ __all__ = [
     "period_label_chart",
     "period_metric_chart",
     "reliability_chart",
+    "sized_spec",
     "slice_chart",
 ]
 
@@ -69,7 +70,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
+def sized_spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
     """Return the spec of a chart as wide as its place and `height` pixels high, axes included."""
     sized = chart.properties(width="container", height=height, autosize={"type": "fit", "contains": "padding"})
     spec: dict[str, Any] = sized.to_dict(validate=False)  # 20 times faster; the tests draw every chart in a browser
@@ -115,7 +116,7 @@ def _dots(
     if _finite(reference) is not None:
         line = alt.Chart(alt.Data(values=[{"at": reference}])).mark_rule(strokeDash=[4, 4], color=_RULE)
         layers.insert(0, line.encode(x=alt.X("at:Q", title=title, scale=scale)))
-    return _spec(alt.layer(*layers), 72 + 24 * len(rows))
+    return sized_spec(alt.layer(*layers), 72 + 24 * len(rows))
 
 
 def baseline_chart(evaluation: Evaluation) -> Chart | None:
@@ -211,7 +212,7 @@ def payoff_chart(evaluation: Evaluation) -> Chart | None:
         used = alt.Chart(alt.Data(values=[{"at": evaluation.threshold}]))
         layers.append(used.mark_rule(strokeDash=[4, 4], color=_RULE).encode(x=x))
         text += f"; the model uses {plain(evaluation.threshold)} (dashed), where its payoffs make both choices worth the same"
-    return Chart("payoff", "Payoff by threshold", f"{text}.", _spec(alt.layer(*layers), 260))
+    return Chart("payoff", "Payoff by threshold", f"{text}.", sized_spec(alt.layer(*layers), 260))
 
 
 def _bins(bins: Sequence[ReliabilityBin], stage: str) -> list[dict[str, Any]]:
@@ -264,7 +265,7 @@ def reliability_chart(evaluation: Evaluation) -> Chart | None:
         base.mark_point(filled=True, size=55, opacity=1).encode(y=y, shape=alt.Shape("stage:N", legend=None)),
     ]
     text = f"A perfectly honest model lies on the dashed line; this one is {percent(gap)} away on average, over {len(bins)} bins."
-    return Chart("reliability", "Predicted and observed", text, _spec(alt.layer(*layers), 340))
+    return Chart("reliability", "Predicted and observed", text, sized_spec(alt.layer(*layers), 340))
 
 
 def _middle(bars: Sequence[tuple[float, float, int]], rows: int) -> tuple[float, float]:
@@ -304,7 +305,7 @@ def histogram_chart(evaluation: Evaluation) -> Chart | None:
         )
     )
     text = f"Nine in ten of {plural(rows, 'prediction')} lie between {plain(low)} and {plain(high)}."
-    return Chart("histogram", "How the predictions are spread", text, _spec(alt.layer(bars), 160))
+    return Chart("histogram", "How the predictions are spread", text, sized_spec(alt.layer(bars), 160))
 
 
 def _over_time(
@@ -331,7 +332,7 @@ def _over_time(
             ],
         )
     )
-    return _spec(alt.layer(lines), 220)
+    return sized_spec(alt.layer(lines), 220)
 
 
 def period_metric_chart(evaluation: Evaluation) -> Chart | None:

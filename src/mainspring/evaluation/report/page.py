@@ -20,7 +20,7 @@ from mainspring.evaluation.report.wording import instant
 from mainspring.evaluation.results import Evaluation
 from mainspring.storage import write_atomically
 
-__all__ = ["report_page", "write_report"]
+__all__ = ["html_document", "report_page", "write_report"]
 
 _CONTENTS = (
     ("verdict", "Verdict"),
@@ -50,7 +50,7 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
-def _document(title: str, body: Child) -> Html:
+def html_document(title: str, body: Child) -> Html:
     scripts = (vega_script(), _resource("charts.js"))
     allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}; base-uri 'none'; form-action 'none'"
@@ -104,7 +104,7 @@ def report_page(evaluation: Evaluation, context: RunContext) -> str:
     )
     skip = element("a", "Skip to the verdict", href="#verdict", class_="skip")
     body = (skip, header, element("div", contents, element("main", sections), class_="columns"), footer)
-    return _document(f"{evaluation.system}: evaluation of {context.run}", body)
+    return html_document(f"{evaluation.system}: evaluation of {context.run}", body)
 
 
 def write_report(evaluation: Evaluation, context: RunContext, path: Path) -> None:

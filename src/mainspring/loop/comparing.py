@@ -1,0 +1,241 @@
+"""Policies side by side: what each would have answered, earned and cost over the same history, and which one to take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from mainspring.adaptation.retraining import Past
+from mainspring.clock import DAY, format_instant
+from mainspring.evaluation.baselines import last_label
+from mainspring.evaluation.metric import metric_named, metrics_for
+from mainspring.loop.policies import LAST_LABEL, NEVER_RETRAIN, described, retrain_named
+from mainspring.loop.replay import Event, Replay, Story
+from mainspring.loop.state import Policy
+from mainspring.monitoring.realised import Figure, figures_of
+
+__all__ = ["Compared", "PolicyResult", "Recommendation", "compare_policies"]
+
+_WEEK = 7 * DAY
+_Z = 1.6448536269514722  # one-sided 95%
+
+
+class EventTold(Struct, frozen=True):
+    """Something that the loop did."""
+
+    at: str
+    what: str
+    model: str
+    told: str
+
+
+class Week(Struct, frozen=True):
+    """A week of decisions: when it began, how many have a label, and the figures over them."""
+
+    begin: str
+    labels: int
+    figures: dict[str, float]
+
+
+class PolicyResult(Struct, frozen=True, kw_only=True):
+    """What became of a policy."""
+
+    name: str
+    description: str
+    figures: dict[str, float]  # over all decisions whose label is known
+    labels: int
+    worth: float | None  # payoff of all these decisions together
+    retrainings: int
+    training_minutes: float
+    training_cost: float
+    promotions: int
+    rollbacks: int
+    passed_over: int
+    weeks: list[Week]
+    events: list[EventTold]
+
+
+class Recommendation(Struct, frozen=True):
+    """Which policy to take, and why."""
+
+    policy: str
+    reason: str
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """Policies over the same decisions."""
+
+    system: str
+    begin: str
+    end: str
+    decisions: int
+    metric: str
+    unit: str  # of worth and cost
+    policies: list[PolicyResult]
+    recommendation: Recommendation
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """A policy's answers, and what they were on the rows whose label is known."""
+
+    result: PolicyResult
+    losses: NDArray[np.float64]  # (known,) what a decision lost: money where a payoff is declared, else by the metric
+
+
+def compare_policies(
+    past: Past, names: Sequence[str], *, start: int, every: int = DAY, cost_of_an_hour: float = 1.0
+) -> Compared:
+    """Live through the history under each policy, from `start` (microseconds) on; "never" and "last-label" are always among them.
+
+    `cost_of_an_hour` of training is in the unit of the payoff.
+
+    Raises DeclarationError (DECLARE_OPTION) for a name that no policy has.
+    """
+    system = past.system
+    wanted = list(dict.fromkeys([NEVER_RETRAIN, LAST_LABEL, *names]))
+    retrains = {name: retrain_named(name, system) for name in wanted}  # before anything takes time
+    replay = Replay(past, start, every)
+    judge = _Judge(replay, cost_of_an_hour)
+    told: list[_Told] = []
+    for name in wanted:
+        if name == LAST_LABEL:
+            baseline = last_label(
+                system, past.data, past.y, np.flatnonzero(past.settled <= start), replay.rows, past.task
+            )
+            if baseline is not None:
+                told.append(judge.told(name, baseline.description, baseline.prediction, None))
+            continue
+        retrain = retrains[name]
+        story = replay.run(name, Policy.of(system, retrain, system.rollout))
+        told.append(judge.told(name, described(name), story.answers, story))
+    told.sort(key=lambda each: each.losses.mean())
+    return Compared(
+        system=system.name,
+        begin=format_instant(start),
+        end=format_instant(replay.end),
+        decisions=len(replay.rows),
+        metric=judge.metric,
+        unit=judge.unit,
+        policies=[each.result for each in told],
+        recommendation=_recommended(told, judge),
+    )
+
+
+class _Judge:
+    """Judges answers to the decisions of a replay by the labels that are known at its end."""
+
+    def __init__(self, replay: Replay, cost_of_an_hour: float) -> None:
+        past = replay.past
+        objective, task = past.system.objective, past.task.kind
+        self._task, self._cost = task, cost_of_an_hour
+        self.rows = replay.rows
+        y = past.y[self.rows]
+        self._known = ~np.isnan(y) & (past.data.label_known_at[self.rows] <= replay.end)
+        self._y = y[self._known]
+        self._at = past.data.decided_at[self.rows][self._known]
+        figures = figures_of(task, objective)
+        self.metric = objective.metric or ("rmse" if task == "regression" else "log_loss")
+        self._worth = figures.get("payoff")
+        self.unit: str = getattr(objective.payoff, "unit", "")
+        self._loss = figures.get(self.metric) or next(each for name, each in figures.items() if name != "payoff")
+        self._day = np.unique(self._at // DAY, return_inverse=True)[1]
+
+    def told(self, name: str, description: str, answers: NDArray[np.float64], story: Story | None) -> _Told:
+        y, p = self._y, answers[self._known]
+        minutes = 0.0 if story is None else story.training_seconds / 60
+        worth = None if self._worth is None else float(self._worth.row(y, p).sum())
+        events: Sequence[Event] = () if story is None else story.events
+        count = {
+            what: sum(event.what == what for event in events)
+            for what in ("train", "promoted", "rolled back", "passed over")
+        }
+        result = PolicyResult(
+            name=name,
+            description=description,
+            figures=self._figures(y, p),
+            labels=len(y),
+            worth=worth,
+            retrainings=count["train"],
+            training_minutes=minutes,
+            training_cost=minutes / 60 * self._cost,
+            promotions=count["promoted"],
+            rollbacks=count["rolled back"],
+            passed_over=count["passed over"],
+            weeks=self._weeks(p),
+            events=[EventTold(format_instant(e.at), e.what, e.model, e.told) for e in events],
+        )
+        losses = self._row_losses(p)
+        if self._worth is not None:
+            losses = losses + result.training_cost / max(1, len(losses))
+        return _Told(result, losses)
+
+    def surely_worse(self, one: _Told, other: _Told) -> bool:
+        """Whether one is worse than another with 95% confidence; the decisions of one day count as one."""
+        gap = one.losses - other.losses
+        by_day = np.bincount(self._day, gap - gap.mean())
+        error = math.sqrt(float(np.square(by_day).sum())) / len(gap)
+        return bool(gap.mean() > _Z * error)
+
+    def in_words(self, told: _Told) -> str:
+        """What decides between policies, of one."""
+        metric = f"{self.metric} {told.result.figures.get(self.metric, float('nan')):.4f}"
+        if told.result.worth is None:
+            return metric
+        net = told.result.worth - told.result.training_cost
+        return f"{net:,.0f} {self.unit} earned less the cost of training, {metric}".replace("  ", " ")
+
+    def _row_losses(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        figure = self._worth or self._loss
+        rows = figure.row(self._y, p)
+        return -rows if figure.greater_is_better else rows
+
+    def _figures(self, y: NDArray[np.float64], p: NDArray[np.float64]) -> dict[str, float]:
+        found = {each.name: each.value_or_nan(y, p) for each in metrics_for(self._task)}
+        if self.metric not in found and self.metric != "payoff":
+            found[self.metric] = metric_named(self.metric, self._task).value_or_nan(y, p)
+        if self._worth is not None:
+            found["payoff"] = float(self._worth.row(y, p).mean())
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def _weeks(self, p: NDArray[np.float64]) -> list[Week]:
+        if not len(self._at):
+            return []
+        number = (self._at - self._at[0]) // _WEEK
+        found = []
+        for week in np.unique(number).tolist():
+            mine = number == week
+            figures = {
+                each.name: _mean(each, self._y[mine], p[mine]) for each in (self._loss, self._worth) if each is not None
+            }
+            found.append(Week(format_instant(int(self._at[0]) + week * _WEEK), int(mine.sum()), figures))
+        return found
+
+
+def _mean(figure: Figure, y: NDArray[np.float64], p: NDArray[np.float64]) -> float:
+    mean = float(figure.row(y, p).mean())
+    return math.sqrt(mean) if figure.root else mean
+
+
+def _recommended(told: Sequence[_Told], judge: _Judge) -> Recommendation:
+    """The policy that trains least of those that are not surely worse than the best: what cannot be told apart is not worth
+    paying for. Best is who earns most, less the cost of training, where a payoff is declared; else who has the best metric.
+    """
+    best = told[0]
+    good = [each for each in told if not judge.surely_worse(each, best)]
+    chosen = min(good, key=lambda each: (each.result.training_minutes, each.result.name != LAST_LABEL))
+    if chosen is best:
+        less = [each for each in told if each.result.training_minutes < chosen.result.training_minutes]
+        against = f"; all that train less are surely worse, {less[0].result.name} by the least" if less else ""
+        return Recommendation(chosen.result.name, f"It is the best: {judge.in_words(chosen)}{against}.")
+    saved = best.result.training_minutes - chosen.result.training_minutes
+    return Recommendation(
+        chosen.result.name,
+        f"It has {judge.in_words(chosen)}, which cannot be told apart from the best, {best.result.name} with "
+        f"{judge.in_words(best)}, and it needs {saved:.1f} minutes of training less.",
+    )

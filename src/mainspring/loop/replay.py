@@ -1,0 +1,298 @@
+"""Replay: the loop driven by history. What would this system have done, step by step, under this policy?
+
+A replay supplies the time and performs effects; all that is decided is decided by `step`. Nothing that was not known at a
+step reaches it: features are as of each decision, labels come when they became known, and a model answers only after its
+training and approval would have been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from mainspring.adaptation.retraining import Candidate, Past, continued, judge_candidate, trained
+from mainspring.adaptation.triggers import Why
+from mainspring.answers import Arm
+from mainspring.clock import DAY
+from mainspring.loop.state import (
+    CANDIDATE,
+    CHAMPION,
+    Answered,
+    Effect,
+    LoopState,
+    Matured,
+    Policy,
+    SetArms,
+    Tick,
+    Train,
+    Trained,
+)
+from mainspring.loop.step import begin, step
+from mainspring.model.model import Model
+from mainspring.monitoring.sketch import Sketch
+from mainspring.monitoring.spread import Spread
+from mainspring.serving.router import Shares
+
+__all__ = ["Event", "Replay", "Story"]
+
+_AHEAD = 7 * DAY  # a model predicts a week at a time: what it says of a row does not depend on when it is asked
+_NOBODY = -1
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the loop did, when, and why."""
+
+    at: int  # microseconds
+    what: str  # "train", "shadow", "canary", "ab", "promoted", "rolled back", "passed over"
+    model: str
+    told: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """What happened under a policy. Arrays are by decision from `first` on; the same replay tells the same story."""
+
+    name: str
+    first: int  # the row number of the first decision that was answered
+    answers: NDArray[np.float64]  # (n,) or (n, classes)
+    models: tuple[str, ...]
+    answered_by: NDArray[np.int32]  # (n,) position in `models`
+    events: tuple[Event, ...]
+    training_seconds: float  # as measured: not part of what is repeated
+
+    def count(self, what: str) -> int:
+        """How often something was done."""
+        return sum(event.what == what for event in self.events)
+
+
+class Replay:
+    """Histories under several policies, from one instant on; models that two of them would train alike are trained once."""
+
+    def __init__(self, past: Past, start: int, every: int = DAY) -> None:
+        """`start` (microseconds) is when the first model is trained and begins to answer, `every` the time between two steps."""
+        self.past, self.start, self.every = past, start, every
+        self.first = past.made_by(start)
+        self.end = int(past.data.as_of)
+        self._taught: dict[tuple[Any, ...], Candidate] = {}
+        self._said: dict[tuple[Any, ...], _Predictions] = {}
+        self._first = self._train((start, None, "fresh"), lambda: trained(past, start))
+        self.reference = Sketch.over(past.data.features[: self.first], past.kinds)
+        self._spreads: dict[tuple[int, int], Spread] = {}
+        rows = np.arange(self.first, len(past.data.decided_at))
+        waiting = past.data.label_known_at[rows]
+        self._as_known = rows[np.argsort(waiting, kind="stable")]
+        self._known_at = past.data.label_known_at[self._as_known]
+        self._as_settled = rows[np.argsort(past.settled[rows], kind="stable")]
+        self._settled_at = past.settled[self._as_settled]
+
+    def spread(self, low: int, high: int) -> Spread:
+        """Return how the features of some rows are spread; asked for again by another policy it is there."""
+        if (low, high) not in self._spreads:
+            sketch = Sketch.empty(self.reference.layout).add(self.past.data.features[low:high])
+            self._spreads[low, high] = Spread.of(sketch)
+        return self._spreads[low, high]
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """The row numbers of the decisions that are answered."""
+        return np.arange(self.first, self.past.made_by(self.end))
+
+    def run(self, name: str, policy: Policy) -> Story:
+        """Live through the history under a policy."""
+        return _Life(self, policy).story(name)
+
+    def _train(self, key: tuple[Any, ...], make: Any) -> tuple[Any, ...]:
+        if key not in self._taught:
+            self._taught[key] = make()
+        return key
+
+    def _model(self, key: tuple[Any, ...]) -> Model:
+        return self._taught[key].model
+
+    def _predictions(self, key: tuple[Any, ...]) -> _Predictions:
+        if key not in self._said:
+            self._said[key] = _Predictions(self.past, self._model(key))
+        return self._said[key]
+
+
+class _Predictions:
+    """What one model says of rows, asked for in their order and computed some days ahead."""
+
+    def __init__(self, past: Past, model: Model) -> None:
+        self._past, self._model = past, model
+        self._begin = self._end = 0
+        self._held = np.empty(0)
+
+    def of(self, low: int, high: int) -> NDArray[np.float64]:
+        """Return the predictions of the rows [low, high)."""
+        if not self._begin <= low <= high <= self._end:
+            decided_at = self._past.data.decided_at
+            last = int(decided_at[high - 1]) + _AHEAD if high > low else 0
+            self._begin, self._end = low, max(high, self._past.made_by(last))
+            self._held = self._model.predict(self._past.data.features[self._begin : self._end])
+        return self._held[low - self._begin : high - self._begin]
+
+
+class _Life:
+    """One policy's way through the history."""
+
+    def __init__(self, replay: Replay, policy: Policy) -> None:
+        self.replay, self.policy, self.past = replay, policy, replay.past
+        first, task = replay.first, replay.past.task
+        count = len(self.past.data.decided_at) - first
+        shape = (count, len(task.classes)) if task.kind == "multiclass" else (count,)
+        self.answers = np.full(shape, np.nan)
+        self.beside = np.full(shape, np.nan)  # what a shadow said
+        self.answered_by = np.full(count, _NOBODY, np.int32)
+        self.shadowed_by = np.full(count, _NOBODY, np.int32)
+        self.keys: dict[str, tuple[Any, ...]] = {"m1": replay._first}
+        self.as_of: dict[str, int] = {"m1": replay.start}
+        self.models = ["m1"]
+        self.arms = SetArms("m1", None, "shadow", 0.0, "promoted", Why("the first model"))
+        self.events: list[Event] = []
+        self.seconds = replay._taught[replay._first].seconds
+        self.made = first  # rows answered so far
+        self.known = self.settled = 0  # places in the order of becoming known, and of being settled
+        self.outcome: Trained | None = None
+
+    def story(self, name: str) -> Story:
+        state = self.begin()
+        replay = self.replay
+        now = replay.start
+        while now < replay.end:
+            now = min(now + replay.every, replay.end)
+            tick = self.tick(now)
+            state, effects = step(self.policy, state, tick)
+            for effect in effects:
+                self._perform(effect, now)
+        count = self.made - replay.first
+        return Story(
+            name=name,
+            first=replay.first,
+            answers=self.answers[:count],
+            models=tuple(self.models),
+            answered_by=self.answered_by[:count],
+            events=tuple(self.events),
+            training_seconds=self.seconds,
+        )
+
+    def begin(self) -> LoopState:
+        """Return the state in which the loop begins: the first model, as its own gate found it."""
+        first = self.replay._taught[self.replay._first]
+        gate = judge_candidate(self.past, first.model, first.model, first.judged_on, self.policy.figures)
+        return begin(self.policy, "m1", self.replay.start, gate.candidate, self.replay.reference)
+
+    # -- what happens ----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: int) -> Tick:
+        """Let the arms that are set answer until an instant, and return what has happened by then."""
+        low, high = self.made, self.past.made_by(now)
+        answered = self._answer(low, high)
+        self.made = high
+        known = int(np.searchsorted(self.replay._known_at, now, side="right"))
+        settled = int(np.searchsorted(self.replay._settled_at, now, side="right"))
+        matured = self._matured(self.replay._as_known[self.known : known])
+        judged = self._matured(self.replay._as_settled[self.settled : settled])
+        self.known, self.settled = known, settled
+        outcome, self.outcome = self.outcome, None
+        return Tick(now, answered, matured, judged, outcome)
+
+    def _answer(self, low: int, high: int) -> Answered:
+        """Let the arms that are set answer the decisions of some rows."""
+        arms, first = self.arms, self.replay.first
+        here = slice(low - first, high - first)
+        decided_at = self.past.data.decided_at[low:high]
+        champion = self._said(arms.champion, low, high)
+        predictions = {arms.champion: champion}
+        self.answers[here] = champion
+        self.answered_by[here] = self.models.index(arms.champion)
+        if arms.candidate is not None:
+            said, number = self._said(arms.candidate, low, high), self.models.index(arms.candidate)
+            if arms.role == "shadow":
+                self.beside[here], self.shadowed_by[here] = said, number
+                predictions[arms.candidate] = said
+            else:
+                chosen = self._chosen(arms, low, high)
+                self.answers[here][chosen] = said[chosen]
+                self.answered_by[here][chosen] = number
+                predictions = {
+                    arms.champion: _where(~chosen, champion),
+                    arms.candidate: _where(chosen, said),
+                }
+        return Answered(decided_at, predictions, self.replay.spread(low, high))
+
+    def _chosen(self, arms: SetArms, low: int, high: int) -> NDArray[np.bool_]:
+        """Which of some decisions the candidate answers: those that a router gives it."""
+        shares = Shares(self.past.system.name, _arms(arms))
+        return np.array([shares.pick(key) == 1 for key in self._keys(slice(low, high)).iter_rows()], bool)
+
+    def _said(self, model: str, low: int, high: int) -> NDArray[np.float64]:
+        return self.replay._predictions(self.keys[model]).of(low, high)
+
+    def _matured(self, rows: NDArray[np.intp]) -> Matured:
+        rows = rows[~np.isnan(self.past.y[rows])]
+        places = rows - self.replay.first
+        predictions: dict[str, NDArray[np.float64]] = {}
+        for by, said in ((self.answered_by, self.answers), (self.shadowed_by, self.beside)):
+            for number in np.unique(by[places]).tolist():
+                if number == _NOBODY:
+                    continue
+                mine = by[places] == number
+                column = predictions.setdefault(self.models[number], np.full((len(rows), *said.shape[1:]), np.nan))
+                column[mine] = said[places][mine]
+        scheduled = self.past.system.decision.every is not None
+        keys = tuple("\0".join(map(str, key)) for key in self._keys(rows).iter_rows()) if scheduled else None
+        return Matured(self.past.data.decided_at[rows], self.past.y[rows], predictions, keys)
+
+    def _keys(self, rows: NDArray[np.intp] | slice) -> pl.DataFrame:
+        """The keys of some decisions."""
+        names = self.past.system.decision.table.__schema__.keys
+        return self.past.data.decisions[rows].select(pl.col(name).to_physical() for name in names)
+
+    # -- what is done ----------------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect, now: int) -> None:
+        if isinstance(effect, Train):
+            self.events.append(Event(now, "train", effect.model, effect.why.told, effect.why.evidence))
+            self.outcome = self._taught(effect)
+            return
+        self.arms = effect
+        model = effect.dropped or effect.candidate or effect.champion
+        self.events.append(Event(now, effect.what, model, effect.why.told, effect.why.evidence))
+
+    def _taught(self, asked: Train) -> Trained:
+        """Train what a step asked for, judge it beside the champion, and tell the next step."""
+        replay, past, parent = self.replay, self.past, self.keys[asked.parent]
+        key: tuple[Any, ...]
+        if asked.how == "continue":
+            since = self.as_of[asked.parent]
+            key = (asked.as_of, "continue", parent)
+            replay._train(key, lambda: continued(past, replay._model(parent), since, asked.as_of))
+        else:
+            key = (asked.as_of, asked.window, "fresh")
+            replay._train(key, lambda: trained(past, asked.as_of, asked.window))
+        found = replay._taught[key]
+        self.keys[asked.model], self.as_of[asked.model] = key, asked.as_of
+        self.models.append(asked.model)
+        self.seconds += found.seconds
+        gate = judge_candidate(past, found.model, replay._model(parent), found.judged_on, self.policy.figures)
+        return Trained(asked.model, gate.passed, gate.why, gate.candidate, gate.champion)
+
+
+def _where(chosen: NDArray[np.bool_], said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What was said of the chosen rows, NaN of the others."""
+    return np.where(chosen if said.ndim == 1 else chosen[:, None], said, np.nan)
+
+
+def _arms(arms: SetArms) -> Sequence[Arm]:
+    return (
+        Arm(name=CHAMPION, role="champion", model=arms.champion, share=1.0 - arms.share),
+        Arm(name=CANDIDATE, role="challenger", model=arms.candidate or "", share=arms.share),
+    )

@@ -1,0 +1,276 @@
+"""One step of the loop, pure: what is known and the time go in; what is known then and what is to be done come out.
+
+The same step runs live and in a replay; those differ only in who tells the time, who answers and who does what a step asks
+for. A step reads no clock, no disk and no chance, so the same ticks give the same effects, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from mainspring.adaptation.rollout import Judged, begin_stage, decided, observed
+from mainspring.adaptation.trial import Trial
+from mainspring.adaptation.triggers import Why, asked_by
+from mainspring.clock import parse_span
+from mainspring.declare import Full
+from mainspring.loop.signals import StateSignals
+from mainspring.loop.state import (
+    Candidate,
+    Effect,
+    LoopState,
+    Matured,
+    Newest,
+    Pending,
+    Policy,
+    SetArms,
+    Tick,
+    Train,
+)
+from mainspring.monitoring.realised import Figure
+from mainspring.monitoring.sketch import Sketch
+from mainspring.monitoring.spread import Spread, added
+
+__all__ = ["begin", "step"]
+
+_NEWEST = 5_000  # settled labels of the champion that its calibration is checked on
+
+
+def begin(
+    policy: Policy, model: str, now: int, quality: Mapping[str, float], reference: Sketch | None = None
+) -> LoopState:
+    """Return the state of a loop whose first champion was trained at an instant, judged by these figures.
+
+    `reference` is the sketch of the features that it learned from; without it nothing is ever said to have drifted.
+    """
+    return LoopState(
+        now=now,
+        champion=model,
+        trained_as_of=now,
+        quality={model: dict(quality)},
+        cohorts={model: policy.nothing_known},
+        expected={model: policy.nothing_known},
+        layout=None if reference is None else reference.layout,
+        reference={} if reference is None else {model: Spread.of(reference)},
+        seen=None if reference is None else Spread.of(reference),
+    )
+
+
+def step(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, list[Effect]]:
+    """Go on from a state to the instant of a tick; return what is known then, and what is to be done, in order."""
+    state = _heard(policy, state, tick)
+    effects: list[Effect] = []
+    state, done = _rollout(policy, state, tick)
+    effects += done
+    state, done = _ready(policy, state)
+    effects += done
+    state, asked = _training(policy, state)
+    return state, effects + asked
+
+
+def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
+    """Take in what was predicted, which labels matured and what was trained."""
+    answered, matured = tick.answered, tick.matured
+    cohorts, expected = dict(state.cohorts), dict(state.expected)
+    for model, said in answered.predictions.items():
+        by = _known(said)
+        if model in cohorts and by.any():
+            cohorts[model] = cohorts[model].predicted(answered.decided_at[by])
+            if policy.system.label.task != "regression":
+                rows = {name: _expected(figure, said[by]) for name, figure in policy.figures.items()}
+                expected[model] = expected[model].matured(answered.decided_at[by], rows)
+    for model, said in matured.predictions.items():
+        known = _known(said)
+        if model in cohorts and known.any():
+            y, p = matured.labels[known], said[known]
+            rows = {name: figure.row(y, p) for name, figure in policy.figures.items()}
+            cohorts[model] = cohorts[model].matured(matured.decided_at[known], rows)
+    pending = state.pending
+    if pending is not None and tick.trained is not None and tick.trained.model == pending.model:
+        pending = replace(pending, result=tick.trained)
+    seen, days = state.seen, state.days
+    if answered.features is not None and answered.features.rows and seen is not None:
+        day = (tick.now - 1) // policy.width
+        first = (tick.now - policy.longest) // policy.width
+        seen = added([seen, answered.features])
+        days = {number: each for number, each in days.items() if number >= first}
+        days[day] = added([days[day], answered.features]) if day in days else answered.features
+    return replace(
+        state,
+        now=tick.now,
+        cohorts=cohorts,
+        expected=expected,
+        newest=_newest(policy, state, tick.settled),
+        seen=seen,
+        days=days,
+        labels_since=state.labels_since + len(matured.labels),
+        pending=pending,
+    )
+
+
+def _known(said: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return ~np.isnan(said if said.ndim == 1 else said[:, 0])
+
+
+def _expected(figure: Figure, p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each prediction is expected to add to a figure, if its probabilities hold (as `monitoring.estimated` has it)."""
+    chances = (1.0 - p, p) if p.ndim == 1 else tuple(p.T)
+    found: NDArray[np.float64] = np.zeros(len(p))
+    for code, chance in enumerate(chances):
+        found = found + chance * figure.row(np.full(len(p), float(code)), p)
+    return found
+
+
+def _newest(policy: Policy, state: LoopState, settled: Matured) -> Newest:
+    said = settled.predictions.get(state.champion)
+    if policy.system.label.task != "binary" or said is None:
+        return state.newest
+    by = _known(said)
+    before = state.newest
+    return Newest(
+        (*before.days, *(settled.decided_at[by] // policy.width).tolist())[-_NEWEST:],
+        (*before.predictions, *said[by].tolist())[-_NEWEST:],
+        (*before.labels, *settled.labels[by].tolist())[-_NEWEST:],
+    )
+
+
+def _rollout(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, list[Effect]]:
+    """Judge the candidate on what has matured; let it go on, promote it or roll it back."""
+    candidate = state.candidate
+    if candidate is None:
+        return state, []
+    objective = policy.system.objective
+    stage = policy.rollout.stages[candidate.stage]
+    trial = candidate.trial
+    judged, counted = _judged(tick.settled, state.champion, candidate)
+    if judged is not None:
+        trial = observed(trial, judged, objective, policy.figures)
+    state = replace(state, candidate=replace(candidate, trial=trial, counted=counted))
+    found = decided(stage, trial, candidate.since, state.now, policy.horizon)
+    if found.what == "stay":
+        return state, []
+    if found.what == "roll back":
+        return _rolled_back(state, candidate.model, found.why)
+    if candidate.stage + 1 == len(policy.rollout.stages):
+        return _promoted(state, candidate.model, found.why)
+    return _entered(policy, state, candidate.model, candidate.stage + 1, found.why, trial)
+
+
+def _judged(settled: Matured, champion: str, candidate: Candidate) -> tuple[Judged | None, frozenset[str]]:
+    """What has been settled of the decisions of the candidate's stage, and the keys that have decided in it.
+
+    Of a key that decides again and again only the first decision tells arms apart: its arm was drawn once.
+    """
+    counted = candidate.counted
+    mine = settled.decided_at > candidate.since
+    if settled.keys is not None and candidate.trial.baseline is not None:
+        seen = set(counted)
+        for place in np.flatnonzero(mine).tolist():
+            mine[place] = settled.keys[place] not in seen
+            seen.add(settled.keys[place])
+        counted = frozenset(seen)
+    said = [settled.predictions.get(model) for model in (champion, candidate.model)]
+    known = [each for each in said if each is not None]
+    if not known or not mine.any():
+        return None, counted
+    nothing = np.full_like(known[0], np.nan)
+    both = [(nothing if each is None else each)[mine] for each in said]
+    return Judged(settled.decided_at[mine], settled.labels[mine], *both), counted
+
+
+def _ready(policy: Policy, state: LoopState) -> tuple[LoopState, list[Effect]]:
+    """Let a model that was trained enter the rollout, once it may answer, or pass it over."""
+    pending = state.pending
+    if pending is None or pending.result is None or state.now < pending.ready_at:
+        return state, []
+    result = pending.result
+    state = replace(state, pending=None)
+    if not result.passed:
+        return state, [SetArms(state.champion, None, "shadow", 0.0, "passed over", result.why, result.model)]
+    known = {state.champion: {**state.quality.get(state.champion, {}), **result.champion}, result.model: result.quality}
+    state = replace(
+        state,
+        quality=known,
+        cohorts={**state.cohorts, result.model: policy.nothing_known},
+        expected={**state.expected, result.model: policy.nothing_known},
+        reference=state.reference
+        if pending.reference is None
+        else {**state.reference, result.model: pending.reference},
+    )
+    if not policy.rollout.stages or isinstance(policy.rollout.stages[0], Full):
+        return _promoted(state, result.model, result.why)
+    return _entered(policy, state, result.model, 0, result.why, None)
+
+
+def _training(policy: Policy, state: LoopState) -> tuple[LoopState, list[Effect]]:
+    """Ask for a new model where a trigger asks, no other is on its way and the last one is long enough ago."""
+    retrain = policy.retrain
+    if retrain is None or state.pending is not None or state.candidate is not None:
+        return state, []
+    if state.now - state.trained_as_of < parse_span(retrain.cooldown):
+        return state, []
+    why = asked_by(retrain.when, StateSignals(policy.figures, policy.horizon, policy.width, state))
+    if why is None:
+        return state, []
+    model = f"m{state.numbered + 1}"
+    asked = Train(model, state.now, state.champion, retrain.how, retrain.window, why)
+    pending = Pending(
+        model, state.now, state.now + parse_span(retrain.delay), _learned_from(policy, state, retrain.window)
+    )
+    state = replace(state, trained_as_of=state.now, labels_since=0, numbered=state.numbered + 1, pending=pending)
+    return state, [asked]
+
+
+def _learned_from(policy: Policy, state: LoopState, window: str | None) -> Spread | None:
+    """The features of the decisions that a model trained now learns from: all so far, or those of a window's days."""
+    if window is None or state.seen is None:
+        return state.seen
+    first = (state.now - parse_span(window)) // policy.width
+    days = [each for number, each in sorted(state.days.items()) if number >= first]
+    return added(days) if days else state.seen
+
+
+def _entered(
+    policy: Policy, state: LoopState, model: str, stage: int, why: Why, before: Trial | None
+) -> tuple[LoopState, list[Effect]]:
+    declared = policy.rollout.stages[stage]
+    if isinstance(declared, Full):
+        return _promoted(state, model, why)
+    system = policy.system
+    begun = begin_stage(
+        policy.rollout, declared, before, state.now, system.objective, system.label.task, policy.figures
+    )
+    state = replace(state, candidate=Candidate(model, stage, state.now, begun.trial))
+    return state, [SetArms(state.champion, model, begun.role, begun.share, begun.what, why)]
+
+
+def _promoted(state: LoopState, model: str, why: Why) -> tuple[LoopState, list[Effect]]:
+    state = replace(
+        state,
+        champion=model,
+        candidate=None,
+        newest=Newest(),
+        **_only(state, model),
+    )
+    return state, [SetArms(model, None, "shadow", 0.0, "promoted", why)]
+
+
+def _rolled_back(state: LoopState, model: str, why: Why) -> tuple[LoopState, list[Effect]]:
+    champion = state.champion
+    state = replace(state, candidate=None, **_only(state, champion))
+    return state, [SetArms(champion, None, "shadow", 0.0, "rolled back", why, model)]
+
+
+def _only(state: LoopState, model: str) -> dict[str, Any]:
+    """What the state holds by model, of one alone."""
+    by_model: dict[str, dict[str, Any]] = {
+        "quality": state.quality,
+        "cohorts": state.cohorts,
+        "expected": state.expected,
+        "reference": state.reference,
+    }
+    return {name: {model: held[model]} if model in held else {} for name, held in by_model.items()}
