@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-serving reliability clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-replay bench-drift bench-estimated bench-serving reliability clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ format: .venv/dev ## let ruff write the code its way
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: bench-features bench-online bench-import bench-busy ## every benchmark but bench-serving; each ends with one JSON line
+bench: bench-features bench-online bench-import bench-busy ## the benchmarks that take a minute or two; each ends with one JSON line
 
 bench-features: .venv/dev .venv-bench/peers ## all features of 336,776 decisions, beside DuckDB and Polars; then 10 and 30 times as many
 	$(BIN)/python benchmarks/features.py --peer-python .venv-bench/bin/python --scaling
@@ -41,6 +41,15 @@ bench-import: .venv/dev ## how long `import mainspring` and `mainspring --help` 
 bench-busy: .venv/dev ## a fit on quiet cores and beside a busy neighbour
 	$(BIN)/python benchmarks/busy_machine.py
 
+bench-replay: .venv/dev ## the loop over a year of flights, by days and by hours, without LightGBM's own time
+	$(BIN)/python benchmarks/replay.py
+
+bench-drift: .venv/dev .venv-bench-monitoring/peers ## which of 50 columns have moved, beside alibi-detect, NannyML and Evidently; 1 GB
+	$(BIN)/python benchmarks/drift.py --peer-python .venv-bench-monitoring/bin/python
+
+bench-estimated: .venv/dev .venv-bench-monitoring/peers ## quality before labels over 1,000,000 rows, beside NannyML
+	$(BIN)/python benchmarks/estimated_quality.py --peer-python .venv-bench-monitoring/bin/python
+
 bench-serving: .venv/dev .venv-bench-serving/peers ## requests a second beside FastAPI, MLServer, MLflow and BentoML; needs wrk, 7 minutes and 1 GB
 	$(BIN)/python benchmarks/serving.py --peer-python .venv-bench-serving/bin/python
 
@@ -48,7 +57,7 @@ reliability: .venv/dev ## kill a running server 50 times under load, and count w
 	$(BIN)/python benchmarks/reliability.py --lives 50
 
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv .venv-bench .venv-bench-serving .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-bench-monitoring .venv-bench-serving .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -65,6 +74,11 @@ clean: ## remove the environment and what tools left behind
 .venv-bench/peers: constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt polars duckdb pyarrow numpy
+	@touch $@
+
+.venv-bench-monitoring/peers: benchmarks/monitoring-peers.txt
+	$(PYTHON) -m venv .venv-bench-monitoring
+	.venv-bench-monitoring/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/monitoring-peers.txt
 	@touch $@
 
 .venv-bench-serving/peers: benchmarks/serving-peers.txt

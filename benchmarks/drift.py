@@ -8,7 +8,7 @@ just these, and the peers, that ask for significance alone, these among others; 
 not. Everyone runs in a process of its own, in turn; `extra_mb` is the most memory it held beyond what it held before. The
 last line on stdout is one JSON object.
 
-    python benchmarks/drift.py --peer-python .venv-bench-drift/bin/python   medians of 5
+    python benchmarks/drift.py --peer-python .venv-bench-monitoring/bin/python   medians of 5
     python benchmarks/drift.py --peers --rows 100000 --runs 1               ourselves alone, a first impression
 
 The peers: pip install alibi-detect nannyml evidently. One that cannot be imported or fails is told in `left_out`.

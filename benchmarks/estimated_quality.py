@@ -7,7 +7,7 @@ Brier are asked for too, which NannyML does not have. `bare_auc` compares formul
 interval, and NannyML's `estimate_roc_auc`, which has none. The two run in turn, each in a process of its own. Answers are
 compared; a difference of more than 1e-6 of a figure stops the run. The last line on stdout is one JSON object.
 
-    python benchmarks/estimated_quality.py --peer-python .venv-bench-estimated/bin/python
+    python benchmarks/estimated_quality.py --peer-python .venv-bench-monitoring/bin/python
 
 where that environment has `pip install nannyml==0.13.1 statsmodels`.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -16,11 +17,13 @@ from mainspring.declare import AB, Canary, Degraded, Drifted, EstimatedDegraded,
 from mainspring.errors import DeclarationError
 from mainspring.loop.comparing import compare_policies
 from mainspring.loop.replay import Replay, Story, _Life
+from mainspring.loop.replay_page import replay_page
 from mainspring.loop.signals import StateSignals
-from mainspring.loop.state import Policy
+from mainspring.loop.state import LoopState, Policy
 from mainspring.loop.step import step
+from mainspring.training.dataset import assemble
 
-from .deliveries import TURN, dataset, instant, past, system
+from .deliveries import TURN, Delivery, Order, dataset, history, instant, past, system
 
 START = instant(20)
 WEEKLY = Retrain(when=Every("7d"))
@@ -178,3 +181,51 @@ def test_where_probabilities_do_not_hold_nothing_is_estimated() -> None:
         told[day] = None if found is None else found.value
     assert told[28] is not None
     assert told[45] is None
+
+
+NUMBER = dataclasses.replace(
+    system,
+    label=ms.Label(Delivery.minutes, by="order_id", within="6h"),
+    objective=ms.Objective(metric="rmse", guards=[ms.Guard("mae", at_most=30.0)]),
+    rollout=ROLLOUT,
+)
+CLASSES = dataclasses.replace(
+    system,
+    label=ms.Label(Delivery.shop, by="order_id", within="6h"),
+    objective=ms.Objective(metric="log_loss", slices=[Order.shop]),
+    rollout=Rollout(AB(0.5, "4d")),
+)
+
+
+@pytest.mark.parametrize("of", [NUMBER, CLASSES], ids=["a number", "classes"])
+def test_labels_of_every_kind_are_replayed(of: ms.System) -> None:
+    data = assemble(of, history())
+    found = compare_policies(Past(of, data, START), ["declared", "degraded", "estimated"], start=START)
+    by_name = {each.name: each for each in found.policies}
+    assert set(by_name) == {"never", "last-label", "declared", "degraded", "estimated"}
+    assert by_name["declared"].retrainings > 5
+    metric = of.objective.metric
+    assert metric is not None
+    assert all(each.figures[metric] > 0 and each.labels > 2000 for each in found.policies)
+    assert found.recommendation.policy in by_name
+    page = replay_page(found, "r-1", found.end)
+    assert found.recommendation.reason in page.replace("&#x27;", "'")
+
+
+def test_the_state_is_plain_data_that_can_be_stored_between_two_steps() -> None:
+    policy = Policy.of(system, WEEKLY, ROLLOUT)
+    stories = []
+    for stored in (False, True):
+        replay = Replay(past(), START)
+        life = _Life(replay, policy)
+        state = life.begin()
+        effects = []
+        for day in range(21, 45):
+            state, done = step(policy, state, life.tick(instant(day)))
+            for effect in done:
+                life.perform(effect, instant(day))
+            effects += done
+            if stored:
+                state = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=LoopState)
+        stories.append((effects, state))
+    assert stories[0] == stories[1]

@@ -171,7 +171,7 @@ class _Life:
             tick = self.tick(now)
             state, effects = step(self.policy, state, tick)
             for effect in effects:
-                self._perform(effect, now)
+                self.perform(effect, now)
         count = self.made - replay.first
         return Story(
             name=name,
@@ -258,7 +258,8 @@ class _Life:
 
     # -- what is done ----------------------------------------------------------------------------------------------------
 
-    def _perform(self, effect: Effect, now: int) -> None:
+    def perform(self, effect: Effect, now: int) -> None:
+        """Do what a step asked for at an instant."""
         if isinstance(effect, Train):
             self.events.append(Event(now, "train", effect.model, effect.why.told, effect.why.evidence))
             self.outcome = self._taught(effect)

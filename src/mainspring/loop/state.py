@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -134,7 +135,7 @@ class Newest(Struct, frozen=True):
     """The newest decisions of the champion whose labels are settled, the oldest first: whether its probabilities hold."""
 
     days: tuple[int, ...] = ()
-    predictions: tuple[float, ...] = ()
+    predictions: tuple[Any, ...] = ()  # a probability each, or those of the classes
     labels: tuple[float, ...] = ()
 
 

@@ -127,7 +127,7 @@ def _expected(figure: Figure, p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _newest(policy: Policy, state: LoopState, settled: Matured) -> Newest:
     said = settled.predictions.get(state.champion)
-    if policy.system.label.task != "binary" or said is None:
+    if policy.system.label.task == "regression" or said is None:
         return state.newest
     by = _known(said)
     before = state.newest
