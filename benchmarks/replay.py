@@ -1,7 +1,7 @@
 """Live through the flights of 2013 with the declared policy, by days and by hours, and count what is not LightGBM's own time.
 
 The system is built first (facts and features of 336,777 decisions). Then the whole loop is replayed from March to December:
-predictions, labels that come late, quality by day, sketches of 75 features by day, drift and calibration checks at every step,
+predictions, labels that come late, quality by day, sketches of 75 features by day, drift and calibration checked each day,
 retraining every week on 90 days, shadow, canary, promotion or rollback. Training and predicting happen in LightGBM and are
 timed apart. No peer replays a system; the last line on stdout is one JSON object.
 
@@ -89,7 +89,7 @@ class Stopwatch:
 
 
 def everything(system: System) -> Retrain:
-    """The declared policy with every trigger watched at each step; the drifts and estimates asked for do not occur."""
+    """The declared policy with every signal watched each day; the drifts and estimates asked for do not occur."""
     declared = system.retrain
     assert declared is not None
     never = (Drifted(1.0, effect=50.0), EstimatedDegraded("log_loss", by=5.0))

@@ -66,7 +66,10 @@ class Drifted(Trigger):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Degraded(Trigger):
-    """A metric on matured labels is worse than at promotion by this much, with confidence."""
+    """A metric on matured labels is worse by this much, with confidence, than when the model was last judged.
+
+    That was at its promotion, or later, beside a candidate that did no better.
+    """
 
     metric: str
     by: float = field(kw_only=True)

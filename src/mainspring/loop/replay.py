@@ -158,7 +158,8 @@ class _Life:
         self.arms = SetArms("m1", None, "shadow", 0.0, "promoted", Why("the first model"))
         self.events: list[Event] = []
         self.seconds = replay._taught[replay._first].seconds
-        self.made = first  # rows answered so far
+        self.made = self.told = first  # rows answered so far, and those whose features were told
+        self.told_at = replay.start
         self.known = self.settled = 0  # places in the order of becoming known, and of being settled
         self.outcome: Trained | None = None
 
@@ -194,7 +195,12 @@ class _Life:
     def tick(self, now: int) -> Tick:
         """Let the arms that are set answer until an instant, and return what has happened by then."""
         low, high = self.made, self.past.made_by(now)
-        answered = self._answer(low, high)
+        decided_at, predictions = self._answer(low, high)
+        spread = None
+        if now // self.policy.width > self.told_at // self.policy.width or now == self.replay.end:
+            spread, self.told = self.replay.spread(self.told, high), high
+        self.told_at = now
+        answered = Answered(decided_at, predictions, spread)
         self.made = high
         known = int(np.searchsorted(self.replay._known_at, now, side="right"))
         settled = int(np.searchsorted(self.replay._settled_at, now, side="right"))
@@ -204,8 +210,8 @@ class _Life:
         outcome, self.outcome = self.outcome, None
         return Tick(now, answered, matured, judged, outcome)
 
-    def _answer(self, low: int, high: int) -> Answered:
-        """Let the arms that are set answer the decisions of some rows."""
+    def _answer(self, low: int, high: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+        """Let the arms that are set answer the decisions of some rows; return when those were made and who said what."""
         arms, first = self.arms, self.replay.first
         here = slice(low - first, high - first)
         decided_at = self.past.data.decided_at[low:high]
@@ -226,7 +232,7 @@ class _Life:
                     arms.champion: _where(~chosen, champion),
                     arms.candidate: _where(chosen, said),
                 }
-        return Answered(decided_at, predictions, self.replay.spread(low, high))
+        return decided_at, predictions
 
     def _chosen(self, arms: SetArms, low: int, high: int) -> NDArray[np.bool_]:
         """Which of some decisions the candidate answers: those that a router gives it."""

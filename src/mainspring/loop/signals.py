@@ -19,7 +19,7 @@ __all__ = ["StateSignals"]
 
 
 class StateSignals:
-    """What a state tells of the champion."""
+    """What a state tells of the champion. Figures of days are known when a day has just ended, however short steps are."""
 
     def __init__(self, figures: Mapping[str, Figure], horizon: int, width: int, state: LoopState) -> None:
         self._figures, self._horizon, self._width, self._state = figures, horizon, width, state
@@ -31,6 +31,8 @@ class StateSignals:
         Only whole cohorts count, and none that is waiting for labels: what comes soon is not what comes late. None where
         the champion has not answered for the whole span.
         """
+        if not self._state.day_ended:
+            return None
         end = (self.now - self._horizon) // self._width * self._width
         cohorts = self._state.cohorts[self._state.champion]
         if min(cohorts.held, default=end) * self._width > end - over:
@@ -48,7 +50,7 @@ class StateSignals:
     def estimated(self, metric: str, over: int) -> Realised | None:
         """Return what is to be expected of a metric over the newest decisions; None where the probabilities do not hold."""
         newest = self._state.newest
-        if not newest.labels:
+        if not newest.labels or not self._state.day_ended:
             return None
         days = np.array(newest.days)
         holds = check_calibration(np.array(newest.predictions), np.array(newest.labels), days=days)
@@ -63,7 +65,7 @@ class StateSignals:
         reference = state.reference.get(state.champion)
         first = (self.now - over) // self._width
         days = [each for number, each in sorted(state.days.items()) if number >= first]
-        if reference is None or state.layout is None or not days:
+        if reference is None or state.layout is None or not days or not state.day_ended:
             return None
         before, now = reference.sketch(state.layout), added(days).sketch(state.layout)
         return [each.name for each in compare(before, now, effect=effect) if each.drifted]

@@ -46,7 +46,10 @@ _LEAST_KEPT = 7 * DAY
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """Decisions that were made since the last tick: what each model said, NaN where it did not, and how their features spread."""
+    """Decisions that were made since the last tick: what each model said, NaN where it did not.
+
+    `features` tells how those of all decisions spread that were made since it was last told, once a day has ended.
+    """
 
     decided_at: NDArray[np.int64]  # (n,) microseconds
     predictions: Mapping[str, NDArray[np.float64]]  # by model: (n,) or (n, classes)
@@ -163,6 +166,7 @@ class LoopState(Struct, frozen=True, kw_only=True):
     reference: dict[str, Spread] = {}  # by model: the features that it learned from
     seen: Spread | None = None  # the features of all decisions so far, and of those that the first model learned from
     days: dict[int, Spread] = {}  # the features of decisions by day
+    day_ended: bool = False  # since the tick before the last one: then figures of days are looked at
     labels_since: int = 0
     numbered: int = 1
     pending: Pending | None = None

@@ -107,6 +107,7 @@ def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
         newest=_newest(policy, state, tick.settled),
         seen=seen,
         days=days,
+        day_ended=tick.now // policy.width > state.now // policy.width,
         labels_since=state.labels_since + len(matured.labels),
         pending=pending,
     )
@@ -188,10 +189,12 @@ def _ready(policy: Policy, state: LoopState) -> tuple[LoopState, list[Effect]]:
     if pending is None or pending.result is None or state.now < pending.ready_at:
         return state, []
     result = pending.result
-    state = replace(state, pending=None)
+    # How good the champion is on the newest labels: what came since is no fault of its age where a new model does no better.
+    champion = {**state.quality.get(state.champion, {}), **result.champion}
+    state = replace(state, pending=None, quality={**state.quality, state.champion: champion})
     if not result.passed:
         return state, [SetArms(state.champion, None, "shadow", 0.0, "passed over", result.why, result.model)]
-    known = {state.champion: {**state.quality.get(state.champion, {}), **result.champion}, result.model: result.quality}
+    known = {**state.quality, result.model: result.quality}
     state = replace(
         state,
         quality=known,
