@@ -121,7 +121,9 @@ def _worse(trigger: Degraded, found: Realised | None, signals: Signals, what: st
         "now": found.value,
         "labels": found.known,
     }
-    return Why(f"{what}{trigger.metric} is {found.value:.4f}, worse by {by:.4f} than when it was last judged", dict(evidence))
+    return Why(
+        f"{what}{trigger.metric} is {found.value:.4f}, worse by {by:.4f} than when it was last judged", dict(evidence)
+    )
 
 
 def leaves(triggers: Sequence[Trigger]) -> list[Trigger]:
