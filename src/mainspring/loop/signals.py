@@ -9,7 +9,7 @@ import numpy as np
 
 from mainspring.monitoring.calibration_check import Unknown, check_calibration
 from mainspring.monitoring.drift import compare
-from mainspring.monitoring.realised import Figure, Realised
+from mainspring.monitoring.realised import Cohorts, Figure, Realised
 from mainspring.monitoring.spread import added
 
 if TYPE_CHECKING:
@@ -31,13 +31,8 @@ class StateSignals:
         Only whole cohorts count, and none that is waiting for labels: what comes soon is not what comes late. None where
         the champion has not answered for the whole span.
         """
-        if not self._state.day_ended:
-            return None
         end = (self.now - self._horizon) // self._width * self._width
-        cohorts = self._state.cohorts[self._state.champion]
-        if min(cohorts.held, default=end) * self._width > end - over:
-            return None
-        return cohorts.quality(self._figures[metric], end - over, end)
+        return self._over(self._state.cohorts[self._state.champion], metric, end, over)
 
     def at_promotion(self, metric: str) -> float | None:
         """Return the metric by which the champion was let in."""
@@ -57,7 +52,7 @@ class StateSignals:
         if isinstance(holds, Unknown):
             return None
         end = self.now // self._width * self._width
-        return self._state.expected[self._state.champion].quality(self._figures[metric], end - over, end)
+        return self._over(self._state.expected[self._state.champion], metric, end, over)
 
     def drifted(self, effect: float, over: int) -> Sequence[str] | None:
         """Return the features that have moved from those that the champion learned from."""
@@ -69,6 +64,12 @@ class StateSignals:
             return None
         before, now = reference.sketch(state.layout), added(days).sketch(state.layout)
         return [each.name for each in compare(before, now, effect=effect) if each.drifted]
+
+    def _over(self, cohorts: Cohorts, metric: str, end: int, over: int) -> Realised | None:
+        """A metric over the whole days of a span; None where the model has not answered for all of it."""
+        if not self._state.day_ended or min(cohorts.held, default=end) * self._width > end - over:
+            return None
+        return cohorts.quality(self._figures[metric], end - over, end)
 
     @property
     def columns(self) -> int:
