@@ -77,6 +77,7 @@ def knows(service: Service) -> dict[str, Any]:
     """All that a service answers from, and what it goes on with."""
     now = service.clock.now()
     current = service.predictor.current
+    current.forget(service.predictor.state.watermark)  # rows whose decision is over are let go sooner or later
     return {
         "answers": [answers(service, at) for at in range(now - HOUR // 2, now + 3 * HOUR, HOUR // 2)],
         "rows": {key: current.find(key, now) for key in sorted(current.keys()) if current.find(key, now)},
