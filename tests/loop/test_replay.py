@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import mainspring as ms
-from mainspring.adaptation.retraining import Past
+from mainspring.adaptation.retraining import Past, judge_candidate, trained
 from mainspring.clock import DAY, HOUR
 from mainspring.declare import AB, Canary, Degraded, Drifted, EstimatedDegraded, Every, Retrain, Rollout, Shadow, Volume
 from mainspring.errors import DeclarationError
@@ -21,6 +21,7 @@ from mainspring.loop.replay_page import replay_page
 from mainspring.loop.signals import StateSignals
 from mainspring.loop.state import LoopState, Policy
 from mainspring.loop.step import step
+from mainspring.monitoring.realised import figures_of
 from mainspring.training.dataset import assemble
 
 from .deliveries import TURN, Delivery, Order, dataset, history, instant, past, system
@@ -229,3 +230,18 @@ def test_the_state_is_plain_data_that_can_be_stored_between_two_steps() -> None:
                 state = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=LoopState)
         stories.append((effects, state))
     assert stories[0] == stories[1]
+
+
+def test_a_trigger_on_what_is_no_mean_over_decisions_is_told_before_anything_runs() -> None:
+    with pytest.raises(DeclarationError, match=r"auc is no mean over decisions\. There are log_loss"):
+        Policy.of(system, Retrain(when=Degraded("auc", by=0.02)), None)
+
+
+@pytest.mark.parametrize(("at_least", "passed"), [(-3.0, True), (1.9, False)])
+def test_a_guard_on_the_payoff_holds_at_the_gate(at_least: float, passed: bool) -> None:
+    guarded = dataclasses.replace(system.objective, guards=[ms.Guard("payoff", at_least=at_least)])
+    history_of = past(of=dataclasses.replace(system, objective=guarded))
+    early, late = (trained(history_of, instant(day)) for day in (10, 25))
+    figures = figures_of("binary", guarded)
+    gate = judge_candidate(history_of, late.model, early.model, late.judged_on, figures)
+    assert ("payoff at least" in gate.why.told) == (not passed)

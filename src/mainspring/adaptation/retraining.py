@@ -11,15 +11,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mainspring.adaptation.triggers import Why
-from mainspring.clock import parse_span
-from mainspring.declare import Guard, System
+from mainspring.declare import System
 from mainspring.errors import TrainingError
-from mainspring.evaluation.metric import METRICS, metric_named
+from mainspring.evaluation.guards import guard_figure, guard_result
+from mainspring.evaluation.metric import objective_metric
 from mainspring.features.rows import row_expression
 from mainspring.model.model import Model
 from mainspring.model.trees import TreePredictor
 from mainspring.monitoring.realised import Figure
-from mainspring.training import NEVER, Rows, Task, decision_threshold, encode_labels, split_by_time, task_of, train
+from mainspring.training import Rows, Task, decision_threshold, encode_labels, split_by_time, task_of, train
 from mainspring.training.continued import refit_trees
 from mainspring.training.dataset import Dataset, feature_kinds
 from mainspring.training.taught import taught_where
@@ -43,8 +43,7 @@ class Past:
         """`until` (microseconds): classes of a label are those known by then."""
         label = data.labels["label"]
         self.system, self.data, self.kinds = system, data, feature_kinds(system)
-        settled = np.maximum(data.label_known_at, data.decided_at + parse_span(system.label.within))
-        self.settled = np.where(label.is_null().to_numpy(), NEVER, settled)
+        self.settled = data.settled_at(system.label)
         multiclass = system.label.task == "multiclass"
         classes = tuple(label.filter(self.settled <= until).unique().sort()) if multiclass else ()
         self.task: Task = task_of(system.label.task, system.objective, classes)
@@ -160,19 +159,25 @@ def judge_candidate(
     A slice stops it only where the difference of the two is surely (99.5%, paired) for the worse, on 30 rows or more.
     """
     objective = past.system.objective
-    name = objective.metric or ("rmse" if past.task.kind == "regression" else "log_loss")
-    metric = metric_named(name, past.task.kind)
+    metric = objective_metric(objective, past.task.kind)
+    name = metric.name
     frame, y = past.data.features[judged_on], past.y[judged_on]
     said, before = candidate.predict(frame), champion.predict(frame)
-    found = {each.name: _mean(each, y, said) for each in figures.values()}
-    held = {each.name: _mean(each, y, before) for each in figures.values()}
+    found = {each.name: each.mean(y, said) for each in figures.values()}
+    held = {each.name: each.mean(y, before) for each in figures.values()}
     ours, theirs = (metric.value_or_nan(y, p) for p in (said, before))
     found[name], held[name] = ours, theirs
     evidence = {"rows": len(judged_on), "metric": name, "candidate": ours, "champion": theirs}
     better = metric.loss(ours) < metric.loss(theirs)
     verb = "beats" if better else "does not beat"
     told = f"{name} {ours:.4f} {verb} the champion's {theirs:.4f} on the newest {len(judged_on):,} labels"
-    broken = [each for guard in objective.guards if (each := _broken(past, guard, judged_on, y, said)) is not None]
+    decisions, worth = past.data.decisions[judged_on], figures["payoff"].row(y, said) if "payoff" in figures else None
+    guards = [guard_result(g, guard_figure(g, past.task.kind, y, said, decisions, worth)) for g in objective.guards]
+    broken = [
+        f"{each.metric} {each.limit} (it is {each.figure:.4f})"
+        for each in guards
+        if not each.passed and not np.isnan(each.figure)  # where nothing can be said of a guard, it is kept
+    ]
     worse = _worse_slices(past, judged_on, figures.get(name), y, said, before) if better and not broken else []
     if broken:
         told += f"; it breaks {', '.join(broken)}"
@@ -180,26 +185,6 @@ def judge_candidate(
         told += f"; it is worse where {', '.join(worse)}"
     evidence |= {"broken": broken, "worse_slices": worse}
     return Gate(better and not broken and not worse, Why(told, evidence), found, held)
-
-
-def _mean(figure: Figure, y: NDArray, p: NDArray) -> float:
-    mean = float(figure.row(y, p).mean())
-    return float(np.sqrt(mean)) if figure.root else mean
-
-
-def _broken(past: Past, guard: Guard, rows: NDArray[np.intp], y: NDArray, p: NDArray) -> str | None:
-    """A guard that a candidate breaks, in words; where nothing can be said of it, it is kept."""
-    if guard.metric not in METRICS:
-        return None
-    if guard.where is not None:
-        chosen = past.data.decisions[rows].select(row_expression(guard.where).fill_null(False)).to_series().to_numpy()
-        y, p = y[chosen], p[chosen]
-    value = metric_named(guard.metric, past.task.kind).value_or_nan(y, p) if len(y) else np.nan
-    if guard.at_most is not None and value > guard.at_most:
-        return f"{guard.metric} at most {guard.at_most:g} (it is {value:.4f})"
-    if guard.at_least is not None and value < guard.at_least:
-        return f"{guard.metric} at least {guard.at_least:g} (it is {value:.4f})"
-    return None
 
 
 def _worse_slices(

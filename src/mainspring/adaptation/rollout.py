@@ -23,7 +23,7 @@ from mainspring.declare import AB, Canary, Objective, Rollout, Shadow
 from mainspring.declare.policy import Stage
 from mainspring.monitoring.realised import Figure
 
-__all__ = ["Begun", "Decided", "Judged", "begin_stage", "decided", "judged_figure", "observed"]
+__all__ = ["Begun", "Decided", "Judged", "begin_stage", "decided", "observed", "of_rows", "said_by"]
 
 
 class Begun(NamedTuple):
@@ -54,12 +54,6 @@ class Decided(NamedTuple):
     why: Why
 
 
-def judged_figure(figures: Mapping[str, Figure], objective: Objective) -> Figure:
-    """Return the figure that candidates are compared by: the objective's metric where it is a mean over rows, else its loss."""
-    named = figures.get(objective.metric or "")
-    return named or next(figure for name, figure in figures.items() if name != "payoff")
-
-
 def begin_stage(
     rollout: Rollout,
     stage: Stage,
@@ -67,11 +61,10 @@ def begin_stage(
     now: int,
     objective: Objective,
     task: str,
-    figures: Mapping[str, Figure],
+    figure: Figure,
 ) -> Begun:
-    """Begin a stage; `before` is the candidate's trial so far, None at its first stage."""
+    """Begin a stage in which candidates are compared by a figure; `before` is the trial so far, None at its first stage."""
     share = None if isinstance(stage, Shadow) else float(stage.share)  # type: ignore[attr-defined]
-    figure = judged_figure(figures, objective)
     if before is None:
         trial = Trial.begin(
             alpha=rollout.alpha,
@@ -88,11 +81,9 @@ def begin_stage(
     return Begun(trial, "challenger", share, "ab" if isinstance(stage, AB) else "canary")
 
 
-def observed(trial: Trial, judged: Judged, objective: Objective, figures: Mapping[str, Figure]) -> Trial:
-    """Take in decisions of this stage whose labels are settled."""
-    figure = judged_figure(figures, objective)
-    first = (slice(None),) if judged.champion.ndim == 1 else (slice(None), 0)
-    by_champion, by_candidate = ~np.isnan(judged.champion[first]), ~np.isnan(judged.candidate[first])
+def observed(trial: Trial, judged: Judged, figure: Figure, figures: Mapping[str, Figure]) -> Trial:
+    """Take in decisions of this stage whose labels are settled; `figures` has those that guards limit."""
+    by_champion, by_candidate = said_by(judged.champion), said_by(judged.candidate)
     if trial.baseline is None:
         both = by_champion & by_candidate
         y = judged.labels[both]
@@ -100,7 +91,7 @@ def observed(trial: Trial, judged: Judged, objective: Objective, figures: Mappin
         trial = trial.pairs(judged.decided_at[both], *said)
     else:
         one = by_champion ^ by_candidate
-        answer = np.where(_as_mask(by_candidate, judged.candidate), judged.candidate, judged.champion)[one]
+        answer = of_rows(by_candidate, judged.candidate, judged.champion)[one]
         trial = trial.arms(judged.decided_at[one], figure.row(judged.labels[one], answer), by_candidate[one])
     y, p = judged.labels[by_candidate], judged.candidate[by_candidate]
     for name, guard in trial.guards.items():
@@ -147,5 +138,13 @@ def _guards(objective: Objective, task: str) -> dict[str, GuardTest]:
     return {f"{metric} {number}": test for number, (metric, test) in enumerate(tested, 1)}
 
 
-def _as_mask(chosen: NDArray[np.bool_], like: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return chosen if like.ndim == 1 else chosen[:, None]
+def said_by(predictions: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows of predictions (n,) or (n, classes) were predicted: the others are NaN."""
+    return ~np.isnan(predictions if predictions.ndim == 1 else predictions[:, 0])
+
+
+def of_rows(
+    chosen: NDArray[np.bool_], these: NDArray[np.float64], others: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Return predictions (n,) or (n, classes): `these` of the chosen rows and `others` of the rest."""
+    return np.where(chosen if these.ndim == 1 else chosen[:, None], these, others)

@@ -12,9 +12,10 @@ from mainspring.clock import DAY, format_instant
 from mainspring.declare import ErrorCost, Guard, Kind, Payoff, System
 from mainspring.evaluation.baselines import Competitor
 from mainspring.evaluation.bootstrap import Resamples, intervals, paired_difference, resample
+from mainspring.evaluation.guards import guard_figure, guard_result
 from mainspring.evaluation.importance import permutation_importance
 from mainspring.evaluation.leakage import NO_FACT, known_close_to_label, shared_groups, shared_rows, too_good_alone
-from mainspring.evaluation.metric import Metric, metric_named, metrics_for
+from mainspring.evaluation.metric import Metric, metric_named, metrics_for, objective_metric
 from mainspring.evaluation.payoff import error_payoff, payoff
 from mainspring.evaluation.periods import period_results
 from mainspring.evaluation.reliability import histogram, reliability
@@ -34,7 +35,6 @@ from mainspring.evaluation.robustness import run_checks
 from mainspring.evaluation.simpson import reversals
 from mainspring.evaluation.slices import slice_results
 from mainspring.features import plan
-from mainspring.features.rows import row_expression
 from mainspring.model import Model
 from mainspring.training import Split
 from mainspring.training.dataset import Dataset
@@ -245,31 +245,12 @@ class _Judgement:
         ]
 
     def guard(self, guard: Guard, found: Mapping[str, Interval]) -> GuardResult:
-        metric = metric_named(guard.metric, self.model.task) if guard.metric != "payoff" else None
         if guard.where is None and guard.metric in found:
-            figure = found[guard.metric].value
-        else:
-            chosen = np.ones(len(self.y), bool)
-            if guard.where is not None:
-                chosen = self.rows.select(row_expression(guard.where).fill_null(False)).to_series().to_numpy()
-            if metric is not None:
-                figure = metric.value_or_nan(self.y[chosen], self.p[chosen])
-            else:
-                figure = float(self.worth[chosen].mean()) if self.worth is not None and chosen.any() else float("nan")
-        kept = (guard.at_most is None or figure <= guard.at_most) and (
-            guard.at_least is None or figure >= guard.at_least
-        )
-        limits = [f"at most {guard.at_most:g}"] if guard.at_most is not None else []
-        limits += [f"at least {guard.at_least:g}"] if guard.at_least is not None else []
-        where = f" where {guard.where!r}" if guard.where is not None else ""
-        return GuardResult(metric=guard.metric + where, limit=" and ".join(limits), figure=figure, passed=bool(kept))
+            return guard_result(guard, found[guard.metric].value)
+        return guard_result(guard, guard_figure(guard, self.model.task, self.y, self.p, self.rows, self.worth))
 
 
 def _metrics(system: System, task: str) -> list[Metric]:
     """The metrics of a task, the objective's first."""
-    objective = system.objective
-    name = objective.metric or ("rmse" if task == "regression" else "log_loss")
-    if name == "pinball" and objective.quantile != 0.5:
-        name = f"pinball@{objective.quantile:g}"
-    first = metric_named(name, task)
+    first = objective_metric(system.objective, task)
     return [first, *(metric for metric in metrics_for(task) if metric.name != first.name)]

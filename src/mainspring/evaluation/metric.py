@@ -12,10 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mainspring.declare import Objective
 from mainspring.errors import EvaluationError
 from mainspring.evaluation.reweighting import Floats, average_precision, roc_auc, totals
 
-__all__ = ["ECE_BINS", "METRICS", "Metric", "equal_mass_bins", "levels", "metric_named", "metrics_for", "pinball"]
+__all__ = [
+    "ECE_BINS",
+    "METRICS",
+    "Metric",
+    "equal_mass_bins",
+    "levels",
+    "metric_named",
+    "metrics_for",
+    "objective_metric",
+    "pinball",
+]
 
 ECE_BINS = 15
 _SMALLEST = float(np.finfo(np.float64).eps)  # probabilities are kept this far from 0 and 1 before a logarithm
@@ -251,6 +262,17 @@ def metric_named(name: str, task: str | None = None) -> Metric:
         exists=f"There are {', '.join(metric.name for metric in fitting)}.",
         fix="Name one of these as the objective's metric.",
     )
+
+
+def objective_metric(objective: Objective, task: str) -> Metric:
+    """Return the metric that an objective names, or what a task is judged by where it names none.
+
+    Raises: EvaluationError (EVALUATE_METRIC) when there is no such metric for the task.
+    """
+    name = objective.metric or ("rmse" if task == "regression" else "log_loss")
+    if name == "pinball" and objective.quantile != 0.5:
+        name = f"pinball@{objective.quantile:g}"
+    return metric_named(name, task)
 
 
 def levels(y: NDArray, p: Floats) -> tuple[Floats, Floats]:

@@ -11,9 +11,10 @@ from mainspring.evaluation.metric import ECE_BINS, equal_mass_bins
 from mainspring.evaluation.results import Interval, ReliabilityBin
 from mainspring.evaluation.reweighting import Floats, totals
 
-__all__ = ["histogram", "reliability", "wilson"]
+__all__ = ["Z95", "histogram", "reliability", "wilson"]
 
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
+"""The two-sided 95% of a normal distribution."""
 
 
 def reliability(y: Floats, p: Floats, resamples: Resamples | None = None, bins: int = ECE_BINS) -> list[ReliabilityBin]:
@@ -52,7 +53,7 @@ def reliability(y: Floats, p: Floats, resamples: Resamples | None = None, bins: 
     return found
 
 
-def wilson(hits: float, rows: int, z: float = _Z95) -> Interval:
+def wilson(hits: float, rows: int, z: float = Z95) -> Interval:
     """Return a share with its score interval (Wilson, 1927), which stays inside [0, 1] and is never empty."""
     share, spread = hits / rows, z * z / rows
     centre = (share + spread / 2) / (1 + spread)

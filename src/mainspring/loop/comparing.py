@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from mainspring.adaptation.retraining import Past
 from mainspring.clock import DAY, format_instant
 from mainspring.evaluation.baselines import last_label
-from mainspring.evaluation.metric import metric_named, metrics_for
+from mainspring.evaluation.metric import metric_named, metrics_for, objective_metric
 from mainspring.loop.policies import LAST_LABEL, NEVER_RETRAIN, described, retrain_named
 from mainspring.loop.replay import Event, Replay, Story
 from mainspring.loop.state import Policy
-from mainspring.monitoring.realised import Figure, figures_of
+from mainspring.monitoring.realised import figures_of, judged_by
 
 __all__ = ["Compared", "PolicyResult", "Recommendation", "compare_policies"]
 
@@ -140,10 +141,10 @@ class _Judge:
         self._y = y[self._known]
         self._at = past.data.decided_at[self.rows][self._known]
         figures = figures_of(task, objective)
-        self.metric = objective.metric or ("rmse" if task == "regression" else "log_loss")
+        self.metric = objective_metric(objective, task).name
         self._worth = figures.get("payoff")
         self.unit: str = getattr(objective.payoff, "unit", "")
-        self._loss = figures.get(self.metric) or next(each for name, each in figures.items() if name != "payoff")
+        self._loss = judged_by(figures, task, objective)
         self._day = np.unique(self._at // DAY, return_inverse=True)[1]
 
     def told(self, name: str, description: str, answers: NDArray[np.float64], story: Story | None) -> _Told:
@@ -151,10 +152,7 @@ class _Judge:
         minutes = 0.0 if story is None else story.training_seconds / 60
         worth = None if self._worth is None else float(self._worth.row(y, p).sum())
         events: Sequence[Event] = () if story is None else story.events
-        count = {
-            what: sum(event.what == what for event in events)
-            for what in ("train", "promoted", "rolled back", "passed over")
-        }
+        count = Counter(event.what for event in events)
         result = PolicyResult(
             name=name,
             description=description,
@@ -197,7 +195,7 @@ class _Judge:
 
     def _figures(self, y: NDArray[np.float64], p: NDArray[np.float64]) -> dict[str, float]:
         found = {each.name: each.value_or_nan(y, p) for each in metrics_for(self._task)}
-        if self.metric not in found and self.metric != "payoff":
+        if self.metric not in found:
             found[self.metric] = metric_named(self.metric, self._task).value_or_nan(y, p)
         if self._worth is not None:
             found["payoff"] = float(self._worth.row(y, p).mean())
@@ -211,15 +209,10 @@ class _Judge:
         for week in np.unique(number).tolist():
             mine = number == week
             figures = {
-                each.name: _mean(each, self._y[mine], p[mine]) for each in (self._loss, self._worth) if each is not None
+                each.name: each.mean(self._y[mine], p[mine]) for each in (self._loss, self._worth) if each is not None
             }
             found.append(Week(format_instant(int(self._at[0]) + week * _WEEK), int(mine.sum()), figures))
         return found
-
-
-def _mean(figure: Figure, y: NDArray[np.float64], p: NDArray[np.float64]) -> float:
-    mean = float(figure.row(y, p).mean())
-    return math.sqrt(mean) if figure.root else mean
 
 
 def _recommended(told: Sequence[_Told], judge: _Judge) -> Recommendation:

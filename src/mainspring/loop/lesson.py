@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mainspring.clock import parse_span
 from mainspring.declare import System
-from mainspring.training import LINEAR, NEVER, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of
+from mainspring.training import LINEAR, Rows, Split, Task, Trainer, encode_labels, split_by_time, task_of
 from mainspring.training.dataset import Dataset, feature_kinds
 from mainspring.training.taught import taught_where
 
@@ -27,10 +26,10 @@ class Lesson:
         self.system, self.data = system, data
         self.kinds = feature_kinds(system)
         options, label = system.training, data.labels["label"]
-        settled = np.maximum(data.label_known_at, data.decided_at + parse_span(system.label.within))
+        settled = data.settled_at(system.label)
         self.split: Split = split_by_time(
             data.decided_at,
-            np.where(label.is_null().to_numpy(), NEVER, settled),
+            settled,
             test=options.test,
             calibrate=options.calibrate,
             window=options.window,

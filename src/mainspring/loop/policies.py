@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mainspring.declare import Degraded, Drifted, EstimatedDegraded, Every, Retrain, System
 from mainspring.errors import DeclarationError
+from mainspring.monitoring.realised import figures_of, judged_by
 
 __all__ = ["LAST_LABEL", "NEVER_RETRAIN", "POLICY_NAMES", "described", "retrain_named"]
 
@@ -47,10 +48,8 @@ def retrain_named(name: str, system: System) -> Retrain | None:
             exists=f"There are {', '.join(POLICY_NAMES)}.",
             fix="Name some of these after --compare, divided by commas.",
         )
-    losses = {"regression": "rmse"}
-    metric = system.objective.metric
-    known = {"log_loss", "brier", "accuracy", "rmse", "mae", "pinball", "payoff"}
-    return _NAMED[name][1](metric if metric in known else losses.get(system.label.task, "log_loss"))
+    figures = figures_of(system.label.task, system.objective)
+    return _NAMED[name][1](judged_by(figures, system.label.task, system.objective).name)
 
 
 def described(name: str) -> str:

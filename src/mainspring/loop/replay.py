@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mainspring.adaptation.retraining import Candidate, Past, continued, judge_candidate, trained
+from mainspring.adaptation.rollout import of_rows
 from mainspring.adaptation.triggers import Why
 from mainspring.answers import Arm
 from mainspring.clock import DAY
@@ -36,7 +37,7 @@ from mainspring.loop.step import begin, step
 from mainspring.model.model import Model
 from mainspring.monitoring.sketch import Sketch
 from mainspring.monitoring.spread import Spread
-from mainspring.serving.router import Shares
+from mainspring.serving.router import Shares, key_text
 
 __all__ = ["Event", "Replay", "Story"]
 
@@ -229,8 +230,8 @@ class _Life:
                 self.answers[here][chosen] = said[chosen]
                 self.answered_by[here][chosen] = number
                 predictions = {
-                    arms.champion: _where(~chosen, champion),
-                    arms.candidate: _where(chosen, said),
+                    arms.champion: of_rows(~chosen, champion, np.nan),
+                    arms.candidate: of_rows(chosen, said, np.nan),
                 }
         return decided_at, predictions
 
@@ -254,7 +255,7 @@ class _Life:
                 column = predictions.setdefault(self.models[number], np.full((len(rows), *said.shape[1:]), np.nan))
                 column[mine] = said[places][mine]
         scheduled = self.past.system.decision.every is not None
-        keys = tuple("\0".join(map(str, key)) for key in self._keys(rows).iter_rows()) if scheduled else None
+        keys = tuple(key_text(key) for key in self._keys(rows).iter_rows()) if scheduled else None
         return Matured(self.past.data.decided_at[rows], self.past.y[rows], predictions, keys)
 
     def _keys(self, rows: NDArray[np.intp] | slice) -> pl.DataFrame:
@@ -291,11 +292,6 @@ class _Life:
         self.seconds += found.seconds
         gate = judge_candidate(past, found.model, replay._model(parent), found.judged_on, self.policy.figures)
         return Trained(asked.model, gate.passed, gate.why, gate.candidate, gate.champion)
-
-
-def _where(chosen: NDArray[np.bool_], said: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What was said of the chosen rows, NaN of the others."""
-    return np.where(chosen if said.ndim == 1 else chosen[:, None], said, np.nan)
 
 
 def _arms(arms: SetArms) -> Sequence[Arm]:

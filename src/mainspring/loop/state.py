@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mainspring.adaptation.trial import Trial
 from mainspring.adaptation.triggers import Why, leaves
 from mainspring.clock import DAY, parse_span
-from mainspring.declare import Retrain, Rollout, System
+from mainspring.declare import Degraded, Retrain, Rollout, System
+from mainspring.errors import DeclarationError
 from mainspring.monitoring.layout import Layout
-from mainspring.monitoring.realised import Cohorts, Figure, figures_of
+from mainspring.monitoring.realised import Cohorts, Figure, figures_of, judged_by
 from mainspring.monitoring.spread import Spread
 
 __all__ = [
@@ -181,13 +182,27 @@ class Policy:
     retrain: Retrain | None
     rollout: Rollout
     figures: Mapping[str, Figure]
+    judged: Figure  # that models are compared by
     width: int = DAY  # of a cohort, microseconds
 
     @classmethod
     def of(cls, system: System, retrain: Retrain | None, rollout: Rollout | None) -> Policy:
-        """Return the policy of a system with these rules; without a rollout a candidate that passes its gate answers at once."""
-        figures = figures_of(system.label.task, system.objective)
-        return cls(system, retrain, rollout or Rollout(), figures)
+        """Return the policy of a system with these rules; without a rollout a candidate that passes its gate answers at once.
+
+        Raises DeclarationError (DECLARE_OPTION) for a trigger on a metric that cannot be kept per day.
+        """
+        task = system.label.task
+        figures = figures_of(task, system.objective)
+        for trigger in leaves(retrain.when) if retrain is not None else ():
+            if isinstance(trigger, Degraded) and trigger.metric not in figures:
+                raise DeclarationError(
+                    "DECLARE_OPTION",
+                    f"{trigger!r} cannot be watched: {trigger.metric} is no mean over decisions.",
+                    exists=f"There are {', '.join(figures)}.",
+                    fix="Name one of these.",
+                    origin=trigger.origin,
+                )
+        return cls(system, retrain, rollout or Rollout(), figures, judged_by(figures, task, system.objective))
 
     @property
     def nothing_known(self) -> Cohorts:

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
-from mainspring.adaptation.rollout import Judged, begin_stage, decided, observed
+from mainspring.adaptation.rollout import Judged, begin_stage, decided, observed, said_by
 from mainspring.adaptation.trial import Trial
 from mainspring.adaptation.triggers import Why, asked_by
 from mainspring.clock import parse_span
@@ -31,7 +30,7 @@ from mainspring.loop.state import (
     Tick,
     Train,
 )
-from mainspring.monitoring.realised import Figure
+from mainspring.monitoring.estimated import expected_rows
 from mainspring.monitoring.sketch import Sketch
 from mainspring.monitoring.spread import Spread, added
 
@@ -77,14 +76,14 @@ def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
     answered, matured = tick.answered, tick.matured
     cohorts, expected = dict(state.cohorts), dict(state.expected)
     for model, said in answered.predictions.items():
-        by = _known(said)
+        by = said_by(said)
         if model in cohorts and by.any():
             cohorts[model] = cohorts[model].predicted(answered.decided_at[by])
             if policy.system.label.task != "regression":
-                rows = {name: _expected(figure, said[by]) for name, figure in policy.figures.items()}
+                rows = {name: expected_rows(figure, said[by]) for name, figure in policy.figures.items()}
                 expected[model] = expected[model].matured(answered.decided_at[by], rows)
     for model, said in matured.predictions.items():
-        known = _known(said)
+        known = said_by(said)
         if model in cohorts and known.any():
             y, p = matured.labels[known], said[known]
             rows = {name: figure.row(y, p) for name, figure in policy.figures.items()}
@@ -113,24 +112,11 @@ def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
     )
 
 
-def _known(said: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return ~np.isnan(said if said.ndim == 1 else said[:, 0])
-
-
-def _expected(figure: Figure, p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each prediction is expected to add to a figure, if its probabilities hold (as `monitoring.estimated` has it)."""
-    chances = (1.0 - p, p) if p.ndim == 1 else tuple(p.T)
-    found: NDArray[np.float64] = np.zeros(len(p))
-    for code, chance in enumerate(chances):
-        found = found + chance * figure.row(np.full(len(p), float(code)), p)
-    return found
-
-
 def _newest(policy: Policy, state: LoopState, settled: Matured) -> Newest:
     said = settled.predictions.get(state.champion)
     if policy.system.label.task == "regression" or said is None:
         return state.newest
-    by = _known(said)
+    by = said_by(said)
     before = state.newest
     return Newest(
         (*before.days, *(settled.decided_at[by] // policy.width).tolist())[-_NEWEST:],
@@ -144,12 +130,11 @@ def _rollout(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, l
     candidate = state.candidate
     if candidate is None:
         return state, []
-    objective = policy.system.objective
     stage = policy.rollout.stages[candidate.stage]
     trial = candidate.trial
     judged, counted = _judged(tick.settled, state.champion, candidate)
     if judged is not None:
-        trial = observed(trial, judged, objective, policy.figures)
+        trial = observed(trial, judged, policy.judged, policy.figures)
     state = replace(state, candidate=replace(candidate, trial=trial, counted=counted))
     found = decided(stage, trial, candidate.since, state.now, policy.horizon)
     if found.what == "stay":
@@ -244,9 +229,7 @@ def _entered(
     if isinstance(declared, Full):
         return _promoted(state, model, why)
     system = policy.system
-    begun = begin_stage(
-        policy.rollout, declared, before, state.now, system.objective, system.label.task, policy.figures
-    )
+    begun = begin_stage(policy.rollout, declared, before, state.now, system.objective, system.label.task, policy.judged)
     state = replace(state, candidate=Candidate(model, stage, state.now, begun.trial))
     return state, [SetArms(state.champion, model, begun.role, begun.share, begun.what, why)]
 

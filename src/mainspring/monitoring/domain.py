@@ -17,13 +17,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from mainspring.cores import available_cores
+from mainspring.evaluation.reliability import Z95
 from mainspring.model.openmp import load_lightgbm
 from mainspring.model.schema import Feature, FeatureSchema
 
 __all__ = ["Domains", "Giveaway", "tell_apart"]
 
 _FOLDS, _FEWEST, _SHUFFLED = 5, 50, 10
-_Z = 1.959963984540054  # the two-sided 95% of a normal distribution
 _ROUNDS = 60
 _VALUES_A_THREAD = 200_000  # with fewer, threads mostly wait for each other
 _PARAMETERS = {
@@ -107,7 +107,7 @@ def tell_apart(
                 lost[feature] += (areas[fold] - _area(booster.predict(shuffled), answers)[0]) / _FOLDS
     # Folds are not independent, since each is among the rows that the others learn from: Nadeau and Bengio, Machine
     # Learning 52, 2003. With the variance of independent ones 5 to 8% of samples without drift were told apart.
-    error = _Z * math.sqrt(variances.mean() * (1 / _FOLDS + 1 / (_FOLDS - 1)))
+    error = Z95 * math.sqrt(variances.mean() * (1 / _FOLDS + 1 / (_FOLDS - 1)))
     auc = float(areas.mean())
     order = [int(k) for k in np.argsort(-lost, kind="stable") if lost[k] > 0] if auc - error > 0.5 else []
     giveaways = tuple(Giveaway(schema.names[k], float(lost[k])) for k in order)

@@ -18,15 +18,15 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from mainspring.evaluation.reliability import Z95
 from mainspring.monitoring.calibration_check import Calibrated, Unknown, improper
 from mainspring.monitoring.estimated_kernels import expected_auc, expected_average_precision, expected_sums
 from mainspring.monitoring.realised import Figure
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "expected_rows"]
 
 Floats = NDArray[np.float64]
 
-_Z = 1.959963984540054  # the two-sided 95% of a normal distribution
 _FEWEST = 10.0  # expected labels of a class under which a ratio that divides by them is not near normal
 _ROWS_AT_ONCE = 65_536
 _CELLS = ("hits", "misses", "false_alarms", "correct_rejections")
@@ -88,7 +88,7 @@ def _names(figures: Mapping[str, Figure], threshold: float | None, *, binary: bo
 
 
 def _interval(found: _Expected, calibration: Calibrated) -> Estimate:
-    half = _Z * math.sqrt(found.variance * calibration.dispersion) + calibration.tolerance * found.slack
+    half = Z95 * math.sqrt(found.variance * calibration.dispersion) + calibration.tolerance * found.slack
     low, high = max(found.value - half, found.least), min(found.value + half, found.most)
     return Estimate(found.value, min(low, found.value), max(high, found.value))  # sums may differ in the last bit
 
@@ -101,13 +101,25 @@ def _mean(figure: Figure, p: Floats) -> _Expected:
     sums: list[tuple[float, ...]] = []
     for start in range(0, len(p), _ROWS_AT_ONCE):
         part = p[start : start + _ROWS_AT_ONCE]
-        chances = np.array((1.0 - part, part) if p.ndim == 1 else part.T, order="C")
-        added = np.empty_like(chances)
-        for k, row in enumerate(added):
-            row[:] = figure.row(np.full(len(part), float(k)), part)
-        sums.append(expected_sums(chances, added))
+        sums.append(expected_sums(*_outcomes(figure, part)))
     value, variance, slack, least, most = (math.fsum(each) / len(p) for each in zip(*sums, strict=True))
     return _Expected(value, variance / len(p), slack, least, most)
+
+
+def expected_rows(figure: Figure, p: Floats) -> Floats:
+    """Return what each row is expected to add to a figure, if its probabilities hold."""
+    chances, added = _outcomes(figure, p)
+    found: Floats = (chances * added).sum(axis=0)
+    return found
+
+
+def _outcomes(figure: Figure, p: Floats) -> tuple[Floats, Floats]:
+    """The chance of each label (labels, n), and what rows add with it."""
+    chances = np.array((1.0 - p, p) if p.ndim == 1 else p.T, order="C")
+    added = np.empty_like(chances)
+    for k, row in enumerate(added):
+        row[:] = figure.row(np.full(len(p), float(k)), p)
+    return chances, added
 
 
 def _ranking(p: Floats, kernel: Callable[[Floats], tuple[float, float, float]], name: str) -> _Expected | Unknown:

@@ -16,12 +16,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mainspring.declare import ErrorCost, Objective, Payoff
-from mainspring.evaluation.metric import metrics_for
+from mainspring.evaluation.metric import metrics_for, objective_metric
 from mainspring.evaluation.payoff import error_payoff, payoff
+from mainspring.evaluation.reliability import Z95
 
-__all__ = ["Cohort", "Cohorts", "Figure", "Realised", "figures_of"]
-
-_Z = 1.959963984540054  # the two-sided 95% of a normal distribution
+__all__ = ["Cohort", "Cohorts", "Figure", "Realised", "figures_of", "judged_by"]
 
 
 class Figure(NamedTuple):
@@ -31,6 +30,11 @@ class Figure(NamedTuple):
     row: Callable[[NDArray, NDArray], NDArray]
     root: bool = False  # of the mean
     greater_is_better: bool = False
+
+    def mean(self, y: NDArray, p: NDArray) -> float:
+        """Return the figure over rows; at least one."""
+        mean = float(self.row(y, p).mean())
+        return math.sqrt(mean) if self.root else mean
 
 
 class Realised(NamedTuple):
@@ -105,27 +109,29 @@ class Cohorts(Struct, frozen=True):
         place = self.figures.index(figure.name)
         mean = math.fsum(cohort.sums[place] for cohort in found) / known
         square = math.fsum(cohort.squares[place] for cohort in found) / known
-        error = _Z * math.sqrt(max(square - mean * mean, 0.0) / known)
+        error = Z95 * math.sqrt(max(square - mean * mean, 0.0) / known)
         low, high = mean - error, mean + error
         if figure.root:
             mean, low, high = (math.sqrt(max(each, 0.0)) for each in (mean, low, high))
         return Realised(mean, low, high, known, sum(cohort.predicted for cohort in found))
-
-    def forget(self, before: int) -> Cohorts:
-        """Let cohorts go that begin before an instant (microseconds)."""
-        held = {number: cohort for number, cohort in self.held.items() if number * self.width >= before}
-        return replace(self, held=held)
 
     def _empty(self) -> Cohort:
         nothing = (0.0,) * len(self.figures)
         return Cohort(0, 0, nothing, nothing)
 
 
+def judged_by(figures: Mapping[str, Figure], task: str, objective: Objective) -> Figure:
+    """Return the figure that models are compared by: the objective's metric where it is a mean over rows, else the task's loss."""
+    return (
+        figures.get(objective_metric(objective, task).name) or figures["rmse" if task == "regression" else "log_loss"]
+    )
+
+
 def figures_of(task: str, objective: Objective) -> dict[str, Figure]:
     """Return the figures of a label's task that can be kept per cohort, by name, and `payoff` where one is declared."""
     found = {
         metric.name: Figure(metric.name, metric.row_loss, metric.root, metric.greater_is_better)
-        for metric in metrics_for(task)
+        for metric in [*metrics_for(task), objective_metric(objective, task)]
         if metric.row_loss is not None
     }
     worth = objective.payoff

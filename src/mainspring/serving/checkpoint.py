@@ -18,8 +18,7 @@ import polars as pl
 
 from mainspring.declare import System
 from mainspring.errors import MainspringError
-from mainspring.features.online import Snapshot, take_snapshot
-from mainspring.features.online.snapshot import read_about
+from mainspring.features.online import Snapshot, StoredSnapshot, take_snapshot
 from mainspring.serving.known_facts import Hashes
 from mainspring.serving.records import FACTS, PREDICTIONS
 from mainspring.serving.service import Service
@@ -85,15 +84,15 @@ class Checkpoint:
         self._histories: dict[str, str] = {}
         self._end = -1  # of the facts that the file holds
 
-    def read(self, histories: Mapping[str, str]) -> tuple[Kept, bytes] | None:
-        """Return what was kept and its bytes; None where there is nothing, or nothing of use.
+    def read(self, histories: Mapping[str, str]) -> tuple[Kept, StoredSnapshot] | None:
+        """Return what was kept and the state itself; None where there is nothing, or nothing of use.
 
         `histories` are the lake's marks now, before anything of it was read (`Lake.histories`).
         """
         self._histories = dict(histories)
         try:
-            stored = self._path.read_bytes()
-            kept = msgspec.convert(read_about(stored), Kept)
+            stored = StoredSnapshot(self._path.read_bytes())
+            kept = msgspec.convert(stored.about, Kept)
         except FileNotFoundError:
             return None
         except (OSError, MainspringError, msgspec.ValidationError) as error:
@@ -178,7 +177,7 @@ def read_state_told(path: Path) -> StateTold | None:
     if not path.is_file():
         return None
     with storage_errors(path):
-        return msgspec.convert(read_about(path.read_bytes()), Kept).told
+        return msgspec.convert(StoredSnapshot(path.read_bytes()).about, Kept).told
 
 
 def _hashed_by() -> str:

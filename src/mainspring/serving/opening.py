@@ -13,7 +13,7 @@ import polars as pl
 from mainspring.clock import DAY, Clock, parse_span
 from mainspring.declare import System
 from mainspring.features import plan
-from mainspring.features.online import OnlineState, load_state
+from mainspring.features.online import OnlineState, StoredSnapshot
 from mainspring.lake import Lake
 from mainspring.serving.checkpoint import Checkpoint, Kept
 from mainspring.serving.deployed import Deployed
@@ -183,16 +183,15 @@ def _as_kept(
     system: System,
     router: Router,
     kept: Kept,
-    stored: bytes,
+    stored: StoredSnapshot,
     clock_of: Callable[[int | None], Clock],
     grace: int,
 ) -> _Begun | None:
     """What a checkpoint has; None where it cannot answer what the service may be asked: kept with another grace or clock."""
     clock = clock_of(kept.newest)
-    found = load_state(plan(system.features), stored, grace=_whole_grace(system, grace))
-    if found is None or found[0].watermark > clock.now() - 1 - found[0].grace:
+    state = stored.state(plan(system.features), grace=_whole_grace(system, grace))
+    if state is None or state.watermark > clock.now() - 1 - state.grace:
         return None
-    state = found[0]
     state.advance(clock.now() - 1)
     predictor = Predictor(system, state, router)
     predictor.current.restore(kept.versions)

@@ -13,7 +13,7 @@ from mainspring.ledger import check_arms
 from mainspring.model.fast import CompiledModel
 from mainspring.serving.batching import MicroBatcher
 
-__all__ = ["LoadedArm", "Router", "Shares", "only"]
+__all__ = ["LoadedArm", "Router", "Shares", "key_text", "only"]
 
 _BITS = 64
 
@@ -47,7 +47,7 @@ class Shares:
         """Return the place of the arm that answers for a key: the values of its columns."""
         if len(self._answering) == 1:
             return self._answering[0][2]
-        text = "\0".join(map(str, key)).encode()
+        text = key_text(key).encode()
         best, least = self._answering[0][2], math.inf
         for share, begun, place in self._answering:
             digest = begun.copy()
@@ -57,6 +57,11 @@ class Shares:
             if waited < least:
                 best, least = place, waited
         return best
+
+
+def key_text(key: Sequence[Any]) -> str:
+    """Return the values of a key as one text, by which it is told from others."""
+    return "\0".join(map(str, key))
 
 
 class Router:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mainspring.declare import Kind, System
+from mainspring.clock import parse_span
+from mainspring.declare import Kind, Label, System
 from mainspring.errors import DataError
 from mainspring.features import compute_with_newest, find_decisions, plan
 from mainspring.labels import mature
@@ -48,6 +49,14 @@ class Dataset:
     def label_known_at(self) -> np.ndarray:
         """When each label became known, int64 microseconds; NEVER where it is not."""
         return self.labels["label_known_at"].to_physical().fill_null(NEVER).to_numpy()
+
+    def settled_at(self, label: Label) -> np.ndarray:
+        """When each label may teach and judge, int64 microseconds: at the end of its horizon, even where it came sooner.
+
+        NEVER where it is not known.
+        """
+        settled = np.maximum(self.label_known_at, self.decided_at + parse_span(label.within))
+        return np.where(self.labels["label"].is_null().to_numpy(), NEVER, settled)
 
     @property
     def labelled(self) -> int:

@@ -13,7 +13,7 @@ from mainspring.errors import WorkspaceError
 from mainspring.features.online.state import OnlineState
 from mainspring.features.plan import Plan
 
-__all__ = ["Snapshot", "dump_state", "load_state", "plan_fingerprint", "read_about", "take_snapshot"]
+__all__ = ["Snapshot", "StoredSnapshot", "dump_state", "load_state", "plan_fingerprint", "take_snapshot"]
 
 _FORMAT = 2
 _DIGEST_SIZE = 32
@@ -90,41 +90,45 @@ def dump_state(state: OnlineState, about: dict[str, Any] | None = None) -> bytes
     return take_snapshot(state).encode(about)
 
 
+class StoredSnapshot:
+    """A state as bytes, whole: what was said about it, and the state itself when it is asked for."""
+
+    def __init__(self, stored: bytes) -> None:
+        """Raises WorkspaceError (WORKSPACE_BROKEN) when a byte of it has changed."""
+        digest, body = stored[:_DIGEST_SIZE], memoryview(stored)[_DIGEST_SIZE:]
+        if hashlib.sha256(body).digest() != digest:
+            raise WorkspaceError(
+                "WORKSPACE_BROKEN",
+                "The snapshot of an online state does not match its checksum.",
+                fix="Remove it: the state is then built from the lake and the log.",
+            )
+        size = int.from_bytes(body[:8], "little")
+        self._header = msgspec.msgpack.decode(body[8 : 8 + size], type=_Header)
+        self._numbers = body[8 + size :]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What was said about the state, whatever plan it is of."""
+        return self._header.about
+
+    def state(self, work: Plan, *, grace: int = 0) -> OnlineState | None:
+        """Return the state; None when it is of another plan or grace."""
+        header = self._header
+        if header.format != _FORMAT or header.plan != plan_fingerprint(work) or header.grace != grace:
+            return None
+        numbers = np.frombuffer(self._numbers, np.int64)
+        slots = numbers[: 4 * header.slots].reshape(-1, 4).copy()
+        state = OnlineState(work, grace=grace)
+        keys = [[tuple(key) if isinstance(key, list) else key for key in held] for held in header.keys]
+        state.restore(keys, header.texts, slots, numbers[4 * header.slots :], header.watermark)
+        return state
+
+
 def load_state(work: Plan, stored: bytes, *, grace: int = 0) -> tuple[OnlineState, dict[str, Any]] | None:
     """Return the state that `dump_state` wrote and what was said about it; None when it is of another plan or grace.
 
     Raises WorkspaceError (WORKSPACE_BROKEN) when a byte of it has changed.
     """
-    header, rest = _opened(stored)
-    if header.format != _FORMAT or header.plan != plan_fingerprint(work) or header.grace != grace:
-        return None
-    numbers = np.frombuffer(rest, np.int64)
-    slots = numbers[: 4 * header.slots].reshape(-1, 4).copy()
-    state = OnlineState(work, grace=grace)
-    keys = [[tuple(key) if isinstance(key, list) else key for key in held] for held in header.keys]
-    state.restore(keys, header.texts, slots, numbers[4 * header.slots :], header.watermark)
-    return state, header.about
-
-
-def read_about(stored: bytes) -> dict[str, Any]:
-    """Return what was said about a state that is kept in these bytes, whatever plan it is of.
-
-    Raises WorkspaceError (WORKSPACE_BROKEN) when a byte has changed.
-    """
-    return _opened(stored)[0].about
-
-
-def _opened(stored: bytes) -> tuple[_Header, memoryview]:
-    """The header and what comes after it.
-
-    Raises WorkspaceError (WORKSPACE_BROKEN).
-    """
-    digest, body = stored[:_DIGEST_SIZE], memoryview(stored)[_DIGEST_SIZE:]
-    if hashlib.sha256(body).digest() != digest:
-        raise WorkspaceError(
-            "WORKSPACE_BROKEN",
-            "The snapshot of an online state does not match its checksum.",
-            fix="Remove it: the state is then built from the lake and the log.",
-        )
-    size = int.from_bytes(body[:8], "little")
-    return msgspec.msgpack.decode(body[8 : 8 + size], type=_Header), body[8 + size :]
+    found = StoredSnapshot(stored)
+    state = found.state(work, grace=grace)
+    return None if state is None else (state, found.about)
