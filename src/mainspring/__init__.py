@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.declare import (
     AB,
+    SLO,
     Alerts,
     AllOf,
     AnyOf,
@@ -23,6 +24,7 @@ from mainspring.declare import (
     Every,
     Expression,
     Float,
+    Friction,
     Full,
     Guard,
     Int,
@@ -32,6 +34,7 @@ from mainspring.declare import (
     LightGBM,
     Objective,
     Payoff,
+    Proxy,
     Retrain,
     Rollout,
     Shadow,
@@ -55,9 +58,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "AB", "Alerts", "AllOf", "AnyOf", "AsyncClient", "Bool", "Brief", "Canary", "Category", "Check", "Client",
-    "Decision", "Degraded", "Drifted", "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Full",
-    "Guard", "Int", "Key", "KnownAt", "Label", "LightGBM", "MainspringError", "Objective", "Payoff", "Retrain",
+    "AB", "SLO", "Alerts", "AllOf", "AnyOf", "AsyncClient", "Bool", "Brief", "Canary", "Category", "Check", "Client",
+    "Decision", "Degraded", "Drifted", "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Friction", "Full",
+    "Guard", "Int", "Key", "KnownAt", "Label", "LightGBM", "MainspringError", "Objective", "Payoff", "Proxy", "Retrain",
     "Rollout", "Shadow", "Sklearn", "System", "Table", "Text", "Time", "Training", "Volume", "csv", "decided_at",
     "parquet", "where",
 ]  # fmt: skip

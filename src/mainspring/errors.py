@@ -161,6 +161,9 @@ class LedgerError(MainspringError):
         "LEDGER_MIRROR": "A run could not be copied to MLflow.",
         "LEDGER_UNKNOWN_KEY": "No API key with that id is in the ledger.",
         "LEDGER_ARMS": "Arms cannot be deployed together as they are given.",
+        "LEDGER_UNKNOWN_ALERT": "No alert with that id is in the ledger.",
+        "LEDGER_SILENCE": "A silence cannot be made as it is given, or there is none to end.",
+        "LEDGER_LOOP": "Another process has gone on with the loop of the system.",
     }
 
 

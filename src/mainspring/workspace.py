@@ -7,6 +7,7 @@
         lake/ catalog.db  facts at rest and their catalog
         ledger.db         the record of runs
         log/              facts and predictions in motion, by system
+        training/         what loops asked to be trained, by system
         datasets/ bundles/ reports/ cache/
 
 workspace.toml, all of it optional:
@@ -136,6 +137,10 @@ class Workspace:
     def kept_state(self, system: str) -> Path:
         """The file in which a server of a system keeps its state: deleting it costs time only."""
         return self.log / system / "state"
+
+    def training(self, system: str) -> Path:
+        """The folder of what the loop of a system asked to be trained, and what became of it."""
+        return self.root / "training" / system
 
     @property
     def cache(self) -> Path:

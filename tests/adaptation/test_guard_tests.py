@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import mainspring as ms
 from mainspring.adaptation import guard_tests  # pytest would take `tests_of` for a test
 from mainspring.adaptation.guard_tests import CalibrationTest, GuardTest, LimitTest
+from mainspring.adaptation.rank_tests import RankTest
 from tests.adaptation.streams import NEEDED, Floats, allowed
 
 STREAMS, LABELS, BATCH = 1000, 1200, 300
@@ -91,7 +92,12 @@ def test_a_floor_under_the_payoff(mean: float, broken: bool) -> None:
 
 def test_which_guards_can_be_tested() -> None:
     objective = ms.Objective(payoff=PAYOFF)
-    assert guard_tests.tests_of(ms.Guard("auc", at_least=0.7), "binary", objective) == ()
+    (auc,) = guard_tests.tests_of(ms.Guard("auc", at_least=0.7, at_most=1.0), "binary", objective)
+    assert (auc.test.at, auc.test.low, auc.test.high) == (0.7, 0.0, 1.0)
+    (precision,) = guard_tests.tests_of(ms.Guard("pr_auc", at_least=0.2, at_most=0.9), "binary", objective)
+    assert isinstance(precision, RankTest)
+    assert (precision.test.at, precision.side) == (0.2, "at_least")  # a ceiling would be found broken where it is kept
+    assert guard_tests.tests_of(ms.Guard("ece", at_least=0.1), "binary", objective) == ()
     assert guard_tests.tests_of(ms.Guard("ece", at_most=1.0), "binary", objective) == ()
     assert guard_tests.tests_of(ms.Guard("brier", at_most=1.0), "binary", objective) == ()  # no row can break it
     (root,) = guard_tests.tests_of(ms.Guard("rmse", at_most=3.0), "regression", objective)

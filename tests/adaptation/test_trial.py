@@ -12,7 +12,7 @@ from mainspring.adaptation import guard_tests
 from mainspring.adaptation.comparison import bounds_of, improvement_bounds
 from mainspring.adaptation.guard_tests import CalibrationTest
 from mainspring.adaptation.sequential import MeanTest, evidence_along
-from mainspring.adaptation.trial import Trial, level_of_candidate
+from mainspring.adaptation.trial import Trial
 from mainspring.clock import DAY
 from mainspring.declare import ErrorCost, Guard, Objective, Payoff
 from tests.adaptation.streams import NEEDED, allowed, brier_improvements
@@ -38,7 +38,7 @@ def test_the_same_bits_however_the_stream_is_cut(drawn: list, share: float | Non
     def fed(trial: Trial, rows: slice) -> Trial:
         which = trial.pairs if share is None else trial.arms
         trial = which(at[rows], one[rows], other[rows] if share is None else ours[rows])
-        return trial.calibrated("ece", ours[rows].astype(float), other[rows])
+        return trial.labelled("ece", ours[rows].astype(float), other[rows])
 
     whole, parts = fed(begun(share).predicted(at), slice(None)), begun(share).predicted(at)
     for a, b in zip([0, *cuts], [*cuts, len(drawn)], strict=True):
@@ -129,28 +129,8 @@ def test_a_broken_guard_weighs_more_than_an_improvement() -> None:
     trial = begun().predicted(np.zeros(3000, int)).pairs(np.zeros(3000, int), np.full(3000, 0.6), np.full(3000, 0.2))
     assert trial.verdict(DAY).what == "better"
     assert trial.verdict(DAY - 1).what == "undecided"  # the day is not over
-    verdict = trial.calibrated("ece", labels, p).verdict(DAY)
+    verdict = trial.labelled("ece", labels, p).verdict(DAY)
     assert (verdict.what, verdict.broken) == ("worse", ("ece",))
-
-
-@pytest.mark.parametrize("rule", ["e-LOND", "the same alpha each"])
-def test_few_promotions_of_a_systems_life_are_false(rule: str) -> None:
-    """Sixty candidates, six of them good; evidence of the others is as large as chance allows at any level."""
-    random, shares = np.random.default_rng(6), []
-    for _ in range(400):
-        false = promoted = 0
-        for number in range(1, 61):
-            good = number % 10 == 0
-            evidence = 1e9 if good else 1 / random.random()
-            alpha = level_of_candidate(0.05, number, promoted) if rule == "e-LOND" else 0.05
-            if evidence >= 1 / alpha:
-                promoted, false = promoted + 1, false + (not good)
-        shares.append(false / max(promoted, 1))
-    if rule == "e-LOND":
-        assert np.mean(shares) <= 0.05
-    else:
-        assert np.mean(shares) > 0.2
-    assert sum(level_of_candidate(0.05, number, 0) for number in range(1, 100_000)) <= 0.05
 
 
 def test_the_bounds_of_figures() -> None:
@@ -179,6 +159,6 @@ def test_what_cannot_be_tried_is_refused() -> None:
         begun(0.1).pairs(np.zeros(0, int), nothing, nothing)
     with pytest.raises(ValueError, match="give it `pairs`"):
         begun().arms(np.zeros(0, int), nothing, np.zeros(0, bool))
-    with pytest.raises(ValueError, match="tests calibration"):
+    with pytest.raises(ValueError, match="tests no mean"):
         begun().guarded("ece", nothing)
     assert math.exp(begun().verdict(0).better) == pytest.approx(1.0)

@@ -10,7 +10,11 @@ import pytest
 import mainspring as package
 from tests.cli.conftest import Command
 
-GROUPS = {"arms": ["list", "history", "set"], "keys": ["add", "list", "revoke"]}
+GROUPS = {
+    "alerts": ["list", "ack", "silence", "unsilence", "silences"],
+    "arms": ["list", "history", "set"],
+    "keys": ["add", "list", "revoke"],
+}
 COMMANDS = [
     "demo",
     "new",
@@ -25,6 +29,8 @@ COMMANDS = [
     "serve",
     "play",
     "replay",
+    "status",
+    "why",
     *GROUPS,
 ]
 LEAVES = [command for command in COMMANDS if command not in GROUPS]

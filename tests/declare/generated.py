@@ -176,6 +176,8 @@ def systems(draw: st.DrawFn) -> ms.System:
         heuristic=draw(st.none() | numbers(Trip, 1)),
         checks=[ms.Check.noise("feature_0"), ms.Check.invariance("feature_0", to=(1.0, 2.0))],
         groups={"first": ("feature_0",)},
+        proxies={"short": ms.Proxy(Rental.minutes < 10, by="trip_id", within="6h", otherwise=False)},
+        friction={"again": ms.Friction.asks_again(within="10m"), "rented": ms.Friction(Rental, by="trip_id", within="1h")},
         retrain=ms.Retrain(when=ms.AnyOf(ms.Every("7d"), ms.AllOf(ms.Volume(9), ms.Drifted())), window="90d"),
         rollout=ms.Rollout(ms.Shadow(), ms.Canary(0.1), alpha=0.01),
         alerts=ms.Alerts(owners={"data": "us"}),

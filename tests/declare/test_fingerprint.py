@@ -78,9 +78,12 @@ CHANGES: dict[str, Any] = {
     "heuristic": Trip.distance > 3,
     "checks": (),
     "groups": {"other": ("feature_0",)},
+    "proxies": {"short": ms.Proxy(Rental.minutes < 30, by="trip_id", within="6h")},
+    "friction": {"again": ms.Friction.asks_again(within="10m")},
     "retrain": ms.Retrain(when=ms.Every("8d")),
     "rollout": ms.Rollout(ms.Shadow("2d")),
     "alerts": ms.Alerts(per_week=1),
+    "slos": (ms.SLO("availability", target=0.999),),
     "brief": ms.Brief(goal="More bikes."),
     "description": "another thing",
 }
@@ -114,6 +117,9 @@ def test_changing_anything_changes_the_fingerprint(system: ms.System, part: str)
         (ms.Float(unit="km"), ms.Float(unit="mile")),
         (ms.KnownAt(), ms.KnownAt(lag="1s")),
         (ms.Key(), ms.Category()),
+        (ms.Label(Rental.electric, by="trip_id", within="1h"), ms.Proxy(Rental.electric, by="trip_id", within="1h")),
+        (ms.Friction(Rental, by="trip_id", within="1h"), ms.Friction(Rental.electric, by="trip_id", within="1h")),
+        (ms.Friction.asks_again(within="1h"), ms.Friction.asks_again(within="2h")),
     ],
 )
 def test_different_declarations_have_different_fingerprints(one, other) -> None:
@@ -129,6 +135,7 @@ def test_different_declarations_have_different_fingerprints(one, other) -> None:
         (ms.LightGBM(), ms.LightGBM(rounds=400)),
         (ms.Alerts(), ms.Alerts(owners={})),
         (ms.Retrain(when=ms.Every("7d")), ms.Retrain(when=[ms.Every("1w")])),
+        (ms.Friction.asks_again(within="60m"), ms.Friction.asks_again(within="1h")),
     ],
 )
 def test_the_same_said_differently_is_the_same(one, other) -> None:
@@ -202,3 +209,17 @@ def test_mappings_cannot_be_changed_and_print_plainly() -> None:
     with pytest.raises(TypeError):
         model.parameters["extra_trees"] = False  # type: ignore[index]
     assert repr(model) == "LightGBM(parameters={'extra_trees': True})"
+
+
+def test_a_system_without_proxies_keeps_its_fingerprint() -> None:
+    parts = dict(
+        name="bikes",
+        decision=ms.Decision(Trip, at=Trip.booked),
+        label=ms.Label(Rental.minutes > 30, by="trip_id", within="1d"),
+        features={"distance": Trip.distance},
+    )
+    plain = ms.System(**parts)
+    assert not {"proxies", "friction"} & set(plain.document["system"])
+    assert ms.System(**parts, proxies={}, friction={}).fingerprint == plain.fingerprint
+    with_proxy = ms.System(**parts, proxies={"short": CHANGES["proxies"]["short"]})
+    assert with_proxy.features_fingerprint == plain.features_fingerprint

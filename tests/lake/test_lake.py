@@ -150,6 +150,16 @@ def test_only_what_is_visible_before_an_instant(lake: Lake) -> None:
     assert lake.read(Departure, known_before=before + 1)["flight_id"].to_list() == ["a", "b"]
 
 
+def test_only_what_is_visible_after_an_instant(lake: Lake) -> None:
+    lake.ingest(Departure, departures(("a", 1.0, 1), ("b", 1.0, 2), ("c", 1.0, 3)))
+    arrived = int((START + 9 * HOUR).timestamp() * 1e6)
+    lake.ingest(Departure, departures(("late", 1.0, 1)), arrived_at=arrived)
+    visible = int((START + 3 * HOUR).timestamp() * 1e6)  # of b: an hour after it was known
+    assert lake.read(Departure, known_after=visible)["flight_id"].to_list() == ["c", "late"]
+    assert lake.read(Departure, known_after=visible - 1)["flight_id"].to_list() == ["b", "c", "late"]
+    assert lake.read(Departure, known_after=visible, known_before=arrived)["flight_id"].to_list() == ["c"]
+
+
 def test_chosen_columns_come_in_declared_order_with_those_of_the_system(lake: Lake) -> None:
     lake.ingest(Departure, departures(("a", 1.0, 1)))
     assert lake.read(Departure, columns=["late", "origin"]).columns == ["origin", "late", "_visible_at", "_seq"]

@@ -12,6 +12,8 @@ import pytest
 from mainspring.loop import flow
 from mainspring.loop.flow import Flow, flowing
 
+from .living import Ticking
+
 # Ends without an answer the first time it is started, then answers.
 PROCESS = """
 import pathlib, sys
@@ -38,9 +40,11 @@ def test_a_process_that_ends_and_cannot_be_started_is_started_when_it_can_be(
 
     monkeypatch.setattr(flow, "_COMMAND", PROCESS)
     monkeypatch.setattr(Flow, "_start", scarce)
-    loaded: Any = SimpleNamespace(path=tmp_path / "file.py", system=SimpleNamespace(fingerprint="f"))
-    workspace: Any = SimpleNamespace(root=tmp_path)
-    with flowing(loaded, workspace, lambda: 0, 0.02) as running:
+    loaded: Any = SimpleNamespace(
+        path=tmp_path / "file.py", system=SimpleNamespace(fingerprint="f", name="n", alerts=None)
+    )
+    workspace: Any = SimpleNamespace(root=tmp_path, ledger=SimpleNamespace(alerts=None))
+    with flowing(loaded, workspace, lambda: 0, 0.02, clock=Ticking()) as running:
         latest = time.monotonic() + PROMPTLY_SECONDS
         while len(starts) < 4 or running.problem():
             assert time.monotonic() < latest, running.problem()

@@ -127,9 +127,9 @@ def test_an_unknown_policy_is_told_with_those_that_there_are() -> None:
 
 
 def test_a_model_that_cannot_go_on_learning_says_so() -> None:
-    from sklearn.naive_bayes import GaussianNB
+    from sklearn.linear_model import LogisticRegression
 
-    of = dataclasses.replace(system, model=GaussianNB(), features={"size": system.features["size"]})
+    of = dataclasses.replace(system, model=LogisticRegression(), features={"size": system.features["size"]})
     replay = Replay(past(of=of), START)
     with pytest.raises(ms.errors.TrainingError, match="cannot go on learning"):
         replay.run("any", Policy.of(of, Retrain(when=Every("1d"), how="continue"), None))

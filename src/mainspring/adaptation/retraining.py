@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,17 +13,19 @@ from numpy.typing import NDArray
 
 from mainspring.adaptation.triggers import Why
 from mainspring.declare import System
-from mainspring.errors import TrainingError
+from mainspring.errors import DataError, TrainingError
 from mainspring.evaluation.guards import guard_figure, guard_result
-from mainspring.evaluation.metric import objective_metric
+from mainspring.evaluation.metric import Metric, objective_metric
 from mainspring.features.rows import row_expression
 from mainspring.model.model import Model
-from mainspring.model.trees import TreePredictor
+from mainspring.model.onnx_form import COMPARED, with_onnx
 from mainspring.monitoring.realised import Figure
 from mainspring.training import Rows, Task, decision_threshold, encode_labels, split_by_time, task_of, train
-from mainspring.training.continued import refit_trees
+from mainspring.training.continued import go_on
 from mainspring.training.dataset import Dataset, feature_kinds
-from mainspring.training.taught import taught_where
+from mainspring.training.split import NEVER
+from mainspring.training.taught import taught, taught_where
+from mainspring.training.weights import declared_weights
 
 __all__ = ["Candidate", "Gate", "Past", "continued", "judge_candidate", "trained"]
 
@@ -40,7 +43,7 @@ class Past:
     """
 
     def __init__(self, system: System, data: Dataset, until: int) -> None:
-        """`until` (microseconds): classes of a label are those known by then."""
+        """`until` (microseconds): classes of a label are those known by then; one of another class neither teaches nor judges."""
         label = data.labels["label"]
         self.system, self.data, self.kinds = system, data, feature_kinds(system)
         self.settled = data.settled_at(system.label)
@@ -48,6 +51,7 @@ class Past:
         classes = tuple(label.filter(self.settled <= until).unique().sort()) if multiclass else ()
         self.task: Task = task_of(system.label.task, system.objective, classes)
         self.y = encode_labels(label.to_numpy(), self.task)
+        self.settled = np.where(np.isnan(self.y), NEVER, self.settled)
 
     def rows(self, end: int) -> Rows:
         """Return the first `end` rows."""
@@ -80,20 +84,63 @@ class Past:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model, the rows it is to be judged on, which it has not seen, and how long it took."""
+    """A model, the rows it is to be judged on, which it has not seen, how long it took, and the window it was trained on.
+
+    `windows` holds what each declared window was worth, where one was chosen: the objective's metric on rows that are older
+    than those that judge. One that held too few labels to train on is not among them.
+    """
 
     model: Model
     judged_on: NDArray[np.intp]
     seconds: float
+    window: str | None = None  # None: all history
+    windows: Mapping[str | None, float] = field(default_factory=dict)
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Which window was taken of which, for the record of the loop; nothing where none was chosen."""
+        if not self.windows:
+            return {}
+        tried = {window or "all history": value for window, value in self.windows.items()}
+        return {"window": self.window or "all history", "windows": tried}
 
 
-def trained(past: Past, as_of: int, window: str | None = None) -> Candidate:
+def trained(past: Past, as_of: int, window: str | tuple[str | None, ...] | None = None) -> Candidate:
     """Train as declared on what was settled at an instant, less the newest rows, which are to judge.
 
-    What is judged is what answers: no fit follows that nobody has judged. `window` None: as `Training` declares it.
+    What is judged is what answers: no fit follows that nobody has judged. `window` None: as `Training` declares it. Of
+    several windows the best is chosen as of the instant from which rows judge: a model of each window is made that could
+    have been made then, and judged as its gate would have judged it. Those rows are older than the gate's and newer than
+    what these models learned from; the first of equals is taken. That costs one fit more than there are windows.
 
-    Raises DataError (DATA_TOO_FEW, DATA_ONE_CLASS) and TrainingError.
+    Raises DataError (DATA_TOO_FEW, DATA_ONE_CLASS) and TrainingError; of several windows, where none can be trained on.
     """
+    begin = time.perf_counter()
+    if not isinstance(window, tuple):
+        return _trained_on(past, as_of, window)
+    metric = objective_metric(past.system.objective, past.task.kind)
+    worth = _tried(past, int(past.data.decided_at[past.gate(as_of)[0]]), window, metric)
+    best = min(worth, key=lambda each: (np.isnan(worth[each]), metric.loss(worth[each])))
+    return replace(_trained_on(past, as_of, best), windows=worth, seconds=time.perf_counter() - begin)
+
+
+def _tried(past: Past, as_of: int, windows: tuple[str | None, ...], metric: Metric) -> dict[str | None, float]:
+    """What a model of each window is worth on the rows that would have judged it at an instant."""
+    found: dict[str | None, float] = {}
+    for window in dict.fromkeys(each or past.system.training.window for each in windows):
+        try:
+            tried = _trained_on(past, as_of, window)
+        except (DataError, TrainingError) as error:  # a window may be too short for a system's labels, and another not
+            refused = error
+            continue
+        rows = tried.judged_on
+        found[window] = metric.value_or_nan(past.y[rows], tried.model.predict(past.data.features[rows]))
+    if not found:
+        raise refused
+    return found
+
+
+def _trained_on(past: Past, as_of: int, window: str | None) -> Candidate:
     begin = time.perf_counter()
     system, end, judged_on = past.system, past.made_by(as_of), past.gate(as_of)
     options = system.training
@@ -110,34 +157,29 @@ def trained(past: Past, as_of: int, window: str | None = None) -> Candidate:
         split = taught_where(options.where, split, past.data.decisions[:end])
     found = train(system.model, rows, past.task, options, as_of=as_of, split=split)
     model = replace(found.model, threshold=decision_threshold(system.objective.payoff))
-    return Candidate(model, judged_on, time.perf_counter() - begin)
+    return Candidate(model, judged_on, time.perf_counter() - begin, window or options.window)
 
 
 def continued(past: Past, parent: Model, parent_as_of: int, as_of: int) -> Candidate:
     """Let a model that was trained as of an instant go on learning: from what it has not seen and is settled now, less the
     newest rows, which are to judge.
 
-    The leaves of its trees move towards the new labels by their share of all labels; trees and calibration stay.
+    The leaves of trees move towards the new labels by their share of all labels; an estimator of scikit-learn takes them in
+    the order of their decisions (`go_on`). Calibration stays. Rows teach and weigh as `Training` declares.
 
-    Raises TrainingError (TRAIN_ESTIMATOR) for a model that cannot.
+    Raises TrainingError (TRAIN_ESTIMATOR) for a model that cannot, and TrainingError (TRAIN_FAILED).
     """
     begin = time.perf_counter()
-    if not isinstance(parent.predictor, TreePredictor):
-        raise TrainingError(
-            "TRAIN_ESTIMATOR",
-            f"{type(parent.predictor).__name__} cannot go on learning.",
-            exists="LightGBM can.",
-            fix='Say Retrain(how="fresh").',
-        )
     judged_on, learned = past.gate(as_of), past.gate(parent_as_of)[0]
-    settled = past.settled[: judged_on[0]]
+    settled, options = past.settled[: judged_on[0]], past.system.training
     unseen = (np.arange(len(settled)) >= learned) | (settled > parent_as_of)
     rows = np.flatnonzero(unseen & (settled <= as_of))
-    model = parent
-    if len(rows):
-        known = int((settled <= as_of).sum())
-        predictor = refit_trees(parent.predictor, past.data.features[rows], past.y[rows], keep=1 - len(rows) / known)
-        model = replace(parent, predictor=predictor)
+    if options.where is not None:
+        rows = rows[taught(options.where, past.data.decisions[rows])]
+    known, frame, y = int((settled <= as_of).sum()), past.data.features[rows], past.y[rows]
+    weights = declared_weights(options, past.task, y, past.data.decided_at[rows], as_of) if len(rows) else None
+    predictor = go_on(parent.predictor, frame, y, keep=1 - len(rows) / max(known, 1), weights=weights)
+    model = with_onnx(replace(parent, predictor=predictor), frame[-COMPARED:]) if len(rows) else parent
     return Candidate(model, judged_on, time.perf_counter() - begin)
 
 
@@ -149,6 +191,7 @@ class Gate:
     why: Why
     candidate: dict[str, float]
     champion: dict[str, float]
+    said: NDArray[np.float64]  # what the candidate predicts of these rows
 
 
 def judge_candidate(
@@ -184,7 +227,7 @@ def judge_candidate(
     if worse:
         told += f"; it is worse where {', '.join(worse)}"
     evidence |= {"broken": broken, "worse_slices": worse}
-    return Gate(better and not broken and not worse, Why(told, evidence), found, held)
+    return Gate(better and not broken and not worse, Why(told, evidence), found, held, said)
 
 
 def _worse_slices(

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from mainspring.adaptation.comparison import bounds_of
-from mainspring.adaptation.guard_tests import CalibrationTest, GuardTest, tests_of
+from mainspring.adaptation.guard_tests import CalibrationTest, GuardTest, LimitTest, tests_of
 from mainspring.adaptation.trial import Trial, Verdict
 from mainspring.adaptation.triggers import Why
 from mainspring.clock import parse_span
@@ -39,12 +39,16 @@ class Judged(NamedTuple):
     """Decisions whose labels are settled, in that order: labels, and what both models said, NaN where one did not.
 
     Where two arms answer, each key may be there once: its arm was drawn once, however often it decides.
+
+    `selected` says for each condition of a guard (`guard_tests.selections`) which decisions it selects. None: that is not
+    known, and guards with a condition learn nothing from these decisions.
     """
 
     decided_at: NDArray[np.int64]
     labels: NDArray[np.float64]
     champion: NDArray[np.float64]
     candidate: NDArray[np.float64]
+    selected: Mapping[str, NDArray[np.bool_]] | None = None
 
 
 class Decided(NamedTuple):
@@ -62,12 +66,18 @@ def begin_stage(
     objective: Objective,
     task: str,
     figure: Figure,
+    *,
+    level: float | None = None,
 ) -> Begun:
-    """Begin a stage in which candidates are compared by a figure; `before` is the trial so far, None at its first stage."""
+    """Begin a stage in which candidates are compared by a figure; `before` is the trial so far, None at its first stage.
+
+    `level` is the error rate of this candidate among all of its system (`Lifetime`), for the trial that begins.
+    """
     share = None if isinstance(stage, Shadow) else float(stage.share)  # type: ignore[attr-defined]
     if before is None:
         trial = Trial.begin(
             alpha=rollout.alpha,
+            level=level,
             bounds=bounds_of(figure.name, task, objective),
             share=share,
             margin=0.0,
@@ -82,7 +92,10 @@ def begin_stage(
 
 
 def observed(trial: Trial, judged: Judged, figure: Figure, figures: Mapping[str, Figure]) -> Trial:
-    """Take in decisions of this stage whose labels are settled; `figures` has those that guards limit."""
+    """Take in decisions of this stage whose labels are settled; `figures` has those that guards limit.
+
+    Raises ValueError where `selected` is given and lacks the condition of a guard.
+    """
     by_champion, by_candidate = said_by(judged.champion), said_by(judged.candidate)
     if trial.baseline is None:
         both = by_champion & by_candidate
@@ -93,13 +106,23 @@ def observed(trial: Trial, judged: Judged, figure: Figure, figures: Mapping[str,
         one = by_champion ^ by_candidate
         answer = of_rows(by_candidate, judged.candidate, judged.champion)[one]
         trial = trial.arms(judged.decided_at[one], figure.row(judged.labels[one], answer), by_candidate[one])
-    y, p = judged.labels[by_candidate], judged.candidate[by_candidate]
     for name, guard in trial.guards.items():
-        if isinstance(guard, CalibrationTest):
-            trial = trial.calibrated(name, y, p)
-        else:
-            trial = trial.guarded(name, figures[name.partition(" ")[0]].row(y, p))
+        rows = by_candidate & _selected(judged, guard)
+        y, p = judged.labels[rows], judged.candidate[rows]
+        trial = (
+            trial.guarded(name, figures[guard.figure].row(y, p))
+            if isinstance(guard, LimitTest)
+            else trial.labelled(name, y, p)
+        )
     return trial
+
+
+def _selected(judged: Judged, guard: GuardTest) -> NDArray[np.bool_]:
+    if guard.where is None or judged.selected is None:
+        return np.full(len(judged.labels), guard.where is None)
+    if guard.where not in judged.selected:
+        raise ValueError(f"nothing says which decisions a guard selects where {guard.where}")
+    return judged.selected[guard.where]
 
 
 def decided(stage: Stage, trial: Trial, since: int, now: int, horizon: int) -> Decided:
@@ -128,14 +151,18 @@ def _told(verdict: Verdict) -> str:
 
 
 def _guards(objective: Objective, task: str) -> dict[str, GuardTest]:
-    """The guards that can be tested while labels come in; a guard on a part of the rows is judged before the rollout alone."""
-    tested = [
-        (guard.metric, test)
-        for guard in objective.guards
-        if guard.where is None
-        for test in tests_of(guard, task, objective)
-    ]
-    return {f"{metric} {number}": test for number, (metric, test) in enumerate(tested, 1)}
+    """The tests of all limits that can be tested while labels come in, by what they say: "ece at most 0.03"."""
+    found = {}
+    for guard in objective.guards:
+        for test in tests_of(guard, task, objective):
+            side, limit = ("at least", guard.at_least) if _is_floor(test) else ("at most", guard.at_most)
+            part = "" if guard.where is None else f" where {guard.where!r}"
+            found[f"{guard.metric} {side} {limit}{part}"] = test
+    return found
+
+
+def _is_floor(test: GuardTest) -> bool:
+    return not isinstance(test, CalibrationTest) and test.side == "at_least"
 
 
 def said_by(predictions: NDArray[np.float64]) -> NDArray[np.bool_]:

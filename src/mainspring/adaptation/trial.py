@@ -2,7 +2,8 @@
 
 The error rate alpha holds over all stages, looks and guards of one candidate:
 
-- A candidate that is no better than the champion by more than -margin is called better with probability alpha at most.
+- A candidate that is no better than the champion by more than -margin is called better with probability alpha at most, or
+  with that of its `level` where it is one of many (lifetime.py).
 - One that is at least that good and breaks no guard is called worse with probability alpha at most; the test of the
   improvement and each guard have an equal part of it.
 
@@ -22,11 +23,11 @@ from numpy.typing import NDArray
 
 from mainspring.adaptation.cohort_tests import CohortTests
 from mainspring.adaptation.comparison import Bounds, SplitBaseline, improvement_bounds, paired_improvement
-from mainspring.adaptation.guard_tests import CalibrationTest, GuardTest, LimitTest
+from mainspring.adaptation.guard_tests import GuardTest, LimitTest
 from mainspring.adaptation.sequential import MeanTest
 from mainspring.clock import DAY
 
-__all__ = ["Trial", "Verdict", "level_of_candidate"]
+__all__ = ["Trial", "Verdict"]
 
 Floats = NDArray[np.float64]
 
@@ -37,10 +38,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     what: Literal["better", "worse", "undecided"]
     labels: int
     estimate: float | None  # of the improvement: greater than 0 is better; None before the first label
-    low: (
-        float | None
-    )  # confidence sequences at 1 - alpha each, so that "better" of a first stage is low > -margin; None: no
-    high: float | None  # bound yet
+    # Confidence sequences, so that "better" of a first stage is low > -margin: of 1 - level and 1 - alpha. None: no bound yet.
+    low: float | None
+    high: float | None
     better: float  # log evidence that the improvement is more than -margin
     worse: float  # log evidence that it is less
     broken: tuple[str, ...] = ()  # the guards that are shown to be broken
@@ -60,6 +60,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     improvement: CohortTests
     baseline: SplitBaseline | None = None  # None: paired
     guards: dict[str, GuardTest] = {}
+    level: float | None = None  # the error rate of "better"; None: alpha
     earlier: tuple[float, float] = (0.0, 0.0)  # log evidence of earlier stages for better and for worse
 
     @classmethod
@@ -74,17 +75,20 @@ class Trial(Struct, frozen=True, kw_only=True):
         guards: dict[str, GuardTest] | None = None,
         complete: float = 0.0,
         width: int = DAY,
+        level: float | None = None,
     ) -> Trial:
         """Return the trial of a candidate nothing is known of.
 
         `bounds` are those of what a row adds to the figure (`bounds_of`). `share` is the candidate's part of the traffic of both arms,
         None where both predict each decision. `margin` (0 or more, in the unit of the figure's rows; squared for RMSE): by how
-        much worse a candidate may be and still pass. `complete` and `width`: see CohortTests.
+        much worse a candidate may be and still pass. `complete` and `width`: see CohortTests. `level`: the error rate at
+        which this candidate is called better, alpha where None.
 
-        Raises ValueError for an alpha outside (0, 1), a negative margin, and one as wide as the figure's bounds.
+        Raises ValueError for an alpha or a level outside (0, 1), a negative margin, and one as wide as the figure's bounds.
         """
-        if not 0.0 < alpha < 1.0 or margin < 0.0 or not 0.0 <= complete <= 1.0:
-            raise ValueError(f"alpha={alpha}, margin={margin} or complete={complete} cannot be kept")
+        rates = (alpha, alpha if level is None else level)
+        if not all(0.0 < rate < 1.0 for rate in rates) or margin < 0.0 or not 0.0 <= complete <= 1.0:
+            raise ValueError(f"alpha={alpha}, {level=}, margin={margin} or complete={complete} cannot be kept")
         return cls(
             alpha=alpha,
             margin=margin,
@@ -93,6 +97,7 @@ class Trial(Struct, frozen=True, kw_only=True):
             baseline=None if share is None else SplitBaseline(share=share, greater_is_better=greater_is_better),
             improvement=_tests(bounds, share, margin, complete, width),
             guards=guards or {},
+            level=level,
         )
 
     def next_stage(self, now: int, share: float | None) -> Trial:
@@ -128,13 +133,13 @@ class Trial(Struct, frozen=True, kw_only=True):
         """Take in what the candidate's decisions add to the figure that a guard limits."""
         guard = self.guards[name]
         if not isinstance(guard, LimitTest):
-            raise ValueError(f"the guard {name!r} tests calibration; give it labels and probabilities")
+            raise ValueError(f"the guard {name!r} tests no mean; give it labels and probabilities")
         return replace(self, guards={**self.guards, name: guard.after(figures)})
 
-    def calibrated(self, name: str, labels: Floats, probabilities: Floats) -> Trial:
-        """Take in labels 0/1 and the candidate's probabilities for a guard on calibration."""
+    def labelled(self, name: str, labels: Floats, probabilities: Floats) -> Trial:
+        """Take in labels 0/1 and the candidate's probabilities for a guard on calibration, AUC or average precision."""
         guard = self.guards[name]
-        if not isinstance(guard, CalibrationTest):
+        if isinstance(guard, LimitTest):
             raise ValueError(f"the guard {name!r} tests a mean; give it figures")
         return replace(self, guards={**self.guards, name: guard.after(labels, probabilities)})
 
@@ -143,40 +148,23 @@ class Trial(Struct, frozen=True, kw_only=True):
         test = self.improvement.counted(now)
         better, worse = self.earlier[0] + test.log_above(), self.earlier[1] + test.log_below()
         part = self.alpha / (1 + len(self.guards))
+        level = self.alpha if self.level is None else self.level
         broken = tuple(name for name, guard in self.guards.items() if guard.log_broken >= -math.log(part))
         what: Literal["better", "worse", "undecided"] = "undecided"
         if broken or worse >= -math.log(part):
             what = "worse"
-        elif better >= -math.log(self.alpha):
+        elif better >= -math.log(level):
             what = "better"
         return Verdict(
             what=what,
             labels=test.count,
             estimate=test.mean,
-            low=test.lower(self.alpha),
+            low=test.lower(level),
             high=test.upper(self.alpha),
             better=better,
             worse=worse,
             broken=broken,
         )
-
-
-def level_of_candidate(alpha: float, number: int, promoted: int) -> float:
-    """Return the alpha of the candidate with this number (from 1), when of those before it so many were promoted.
-
-    With it the expected share of false promotions among all promotions of a system's life is at most alpha, however
-    candidates depend on each other and whenever they are judged: e-LOND (Xu and Ramdas 2024, "Online multiple testing with
-    e-values"), with weights proportional to number^-1.5.
-
-    >>> [round(level_of_candidate(0.05, number, number - 1), 4) for number in (1, 2, 10, 50)]
-    [0.0191, 0.0135, 0.0061, 0.0027]
-    """
-    if number < 1 or not 0 <= promoted < number:
-        raise ValueError(f"candidate {number} cannot follow {promoted} promotions")
-    return alpha * (promoted + 1) / (_ZETA * number**1.5)
-
-
-_ZETA = 2.6123753486854883  # the sum of n^-1.5 over all n from 1
 
 
 def _tests(bounds: Bounds, share: float | None, margin: float, complete: float, width: int) -> CohortTests:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec import Struct
 from mainspring.clock import DAY, parse_span
 from mainspring.declare import AllOf, AnyOf, Degraded, Drifted, EstimatedDegraded, Every, Volume
 from mainspring.declare.policy import Trigger
+from mainspring.monitoring.degradation import degraded
 from mainspring.monitoring.realised import Realised
 
 __all__ = ["Signals", "Why", "asked_by", "leaves"]
@@ -107,13 +109,11 @@ def _moved(trigger: Drifted, signals: Signals) -> Why | None:
 
 
 def _worse(trigger: Degraded, found: Realised | None, signals: Signals, what: str) -> Why | None:
-    """The figure is worse by so much, and its interval says that it is worse at all."""
     before = signals.at_promotion(trigger.metric)
     if found is None or before is None:
         return None
-    by = signals.worse_by(trigger.metric, found.value, before)
-    surely = min(signals.worse_by(trigger.metric, end, before) for end in (found.low, found.high))
-    if by < trigger.by or surely <= 0:
+    by = degraded(found, before, trigger.by, partial(signals.worse_by, trigger.metric))
+    if by is None:
         return None
     evidence: Mapping[str, Any] = {
         "metric": trigger.metric,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import mainspring
+from mainspring.cli.alerts import alerts
 from mainspring.cli.arms import arms
 from mainspring.cli.check import check
 from mainspring.cli.compare import compare
@@ -21,7 +22,9 @@ from mainspring.cli.score import score
 from mainspring.cli.serve import serve
 from mainspring.cli.show import show
 from mainspring.cli.sql import sql
+from mainspring.cli.status import status
 from mainspring.cli.verify import verify
+from mainspring.cli.why import why
 
 __all__ = ["app"]
 
@@ -52,7 +55,8 @@ def mainspring_command(
     """
 
 
-for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve, play, replay):
+for command in (demo, new, check, run, show, runs, compare, sql, verify, score, serve, play, replay, status, why):
     app.command()(command)
+app.add_typer(alerts, name="alerts")
 app.add_typer(arms, name="arms")
 app.add_typer(keys, name="keys")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from mainspring.cli.opened import open_system, user
 from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import reporting
 from mainspring.cli.tables import grid
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.table import Table
 
     from mainspring.answers import Arm
-    from mainspring.declare import System
     from mainspring.ledger import Deployment
-    from mainspring.workspace import Workspace
 
 __all__ = ["arms"]
 
@@ -45,7 +41,7 @@ def list_arms(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = 
     with reporting(as_json=json, debug=debug) as output:
         from mainspring.serving.deployed import model_names
 
-        system, opened = _open(file, workspace)
+        system, opened = open_system(file, workspace)
         current = opened.ledger.deployments.current(system.name)
         names = list(model_names(system, opened))
         if current is None:
@@ -67,7 +63,7 @@ def history(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = Fa
     Example: mainspring arms history flights
     """
     with reporting(as_json=json, debug=debug) as output:
-        system, opened = _open(file, workspace)
+        system, opened = open_system(file, workspace)
         found = opened.ledger.deployments.history(system.name)
         rows = [[str(each.number), _instant(each.at), each.by, _said(each), each.reason] for each in found]
         columns = ["number", "since (UTC)", "by", "arms", "reason"]
@@ -103,7 +99,7 @@ def set_arms(
         from mainspring.cli.clock import WallClock
         from mainspring.serving.deployed import load_model, newest_model
 
-        system, opened = _open(file, workspace)
+        system, opened = open_system(file, workspace)
         deployments = opened.ledger.deployments
         wanted = [Arm(name="champion", role="champion", model=champion or "", share=1.0)]
         for role, named in (("challenger", challenger or []), ("shadow", shadow or [])):
@@ -117,7 +113,7 @@ def set_arms(
             wanted[0] = Arm(name="champion", role="champion", model=model, share=1.0)
         for model in {arm.model for arm in wanted}:
             load_model(system, opened, model)  # one that cannot be served is refused here, and not by the server
-        made = deployments.deploy(system.name, wanted, at=WallClock().now(), by=_user(), reason=reason)
+        made = deployments.deploy(system.name, wanted, at=WallClock().now(), by=user(), reason=reason)
         output.text(_table(made))
         output.document(made)
 
@@ -143,14 +139,6 @@ def _read(text: str, role: str) -> _Named:
         ) from None
 
 
-def _open(file: str, workspace: Path | None) -> tuple[System, Workspace]:
-    from mainspring.loop import load_system
-    from mainspring.loop.example import find_system_file
-    from mainspring.workspace import DEFAULT_FOLDER, Workspace
-
-    return load_system(find_system_file(file)).system, Workspace.open(workspace or DEFAULT_FOLDER, create=False)
-
-
 def _table(deployment: Deployment) -> Table:
     rows = [[arm.name, arm.role, arm.model, _share(arm)] for arm in deployment.arms]
     return grid(["arm", "role", "model", "share"], rows, numeric=[False, False, False, True])
@@ -168,10 +156,3 @@ def _instant(at: int) -> str:
     from mainspring.clock import format_instant
 
     return format_instant(at)[:19].replace("T", " ")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""

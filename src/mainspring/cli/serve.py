@@ -45,6 +45,8 @@ def serve(
     ] = None,
     log_requests: Annotated[bool, typer.Option(help="Log every request, not only what goes wrong.")] = False,
     flush: Annotated[str, typer.Option(help="How often facts, predictions and outcomes go into the lake.")] = "5s",
+    loop: Annotated[bool, typer.Option(help="Watch, retrain and roll out by the declared policies.")] = True,
+    step: Annotated[str, typer.Option(help="The time between two steps of the loop, of the system's own time.")] = "1h",
     rate: Annotated[float, typer.Option(help="Requests a second that one key may send.")] = 1000.0,
     workspace: WorkspaceFolder = None,
     json: Json = False,
@@ -66,6 +68,7 @@ def serve(
         from mainspring.loop.flow import flowing
         from mainspring.serving.access import Access
         from mainspring.serving.ahead import Ahead
+        from mainspring.serving.alerts import OpenAlerts
         from mainspring.serving.app import make_app
         from mainspring.serving.limits import Limits
         from mainspring.serving.logs import log_to
@@ -99,7 +102,14 @@ def serve(
         gc.freeze()  # what the service begins with lives as long as it does: never look through it for garbage
         asked = EmbeddedLog(decisions_from, WallClock()) if decisions_from is not None else None
         try:
-            with flowing(loaded, opened_workspace, opened.service.settled, parse_span(flush) / SECOND) as flow:
+            with flowing(
+                loaded,
+                opened_workspace,
+                opened.service.settled,
+                parse_span(flush) / SECOND,
+                clock=WallClock(),
+                step=parse_span(step) if loop else None,
+            ) as flow:
                 app = make_app(
                     opened.service,
                     Access(opened_workspace.ledger.keys, WallClock()),
@@ -113,7 +123,9 @@ def serve(
                     problems=[flow.problem],
                     skew=flow.skew,
                     checkpoint=opened.checkpoint,
+                    alerts=OpenAlerts(system.name, opened_workspace.ledger.alerts),
                 )
+                flow.count(app.measured.told)
                 _run(app, opened, opened_workspace, host, port, output)
                 opened.checkpoint.keep(opened.service)
         finally:

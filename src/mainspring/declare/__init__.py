@@ -37,16 +37,19 @@ from mainspring.declare.policy import (
     Shadow,
     Volume,
 )
+from mainspring.declare.proxy import Friction, Proxy
+from mainspring.declare.slo import OPERATIONAL, ROUTES, SLO
 from mainspring.declare.source import CsvFiles, ParquetFiles, csv, parquet
 from mainspring.declare.system import System
 from mainspring.declare.table import Table, TableSchema, make_table
 from mainspring.declare.value import Declared, StoredObject, encode, fingerprint
 
 __all__ = [
-    "AB", "FUNCTIONS", "METRIC_NAMES", "QUESTIONS", "Aggregate", "Alerts", "AllOf", "AnyOf", "Bool", "Brief", "Call",
+    "AB", "FUNCTIONS", "METRIC_NAMES", "OPERATIONAL", "QUESTIONS", "ROUTES", "SLO", "Aggregate", "Alerts",
+    "AllOf", "AnyOf", "Bool", "Brief", "Call",
     "Canary", "Category", "Check", "Column", "CsvFiles", "DecidedAt", "Decision", "Declared", "Degraded", "Drifted",
-    "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Full", "Guard", "Int", "Key", "Kind",
-    "KnownAt", "Label", "Latest", "LightGBM", "Literal", "Objective", "ParquetFiles", "Payoff", "Retrain", "Rollout",
+    "ErrorCost", "EstimatedDegraded", "Every", "Expression", "Float", "Friction", "Full", "Guard", "Int", "Key", "Kind",
+    "KnownAt", "Label", "Latest", "LightGBM", "Literal", "Objective", "ParquetFiles", "Payoff", "Proxy", "Retrain", "Rollout",
     "Shadow", "Sklearn", "StoredObject", "System", "Table", "TableSchema", "Text", "Time", "Training",
     "UnknownColumn", "Volume", "Window", "csv", "decided_at", "decode_system", "encode", "fingerprint", "make_table",
     "parquet", "walk", "where",

@@ -11,7 +11,7 @@ from mainspring.declare.kind import NUMBERS, Kind
 from mainspring.declare.value import Declared
 from mainspring.errors import DeclarationError
 
-__all__ = ["Label"]
+__all__ = ["Label", "format_horizon"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,20 +37,12 @@ class Label(Declared):
         if not isinstance(self.outcome, Expression):
             raise DeclarationError(
                 "DECLARE_SYSTEM",
-                f"Label({self.outcome!r}) is not read from a table.",
-                fix='Write for example Label(Arrival.arr_delay >= 15, by="flight_id", within="36h").',
+                f"{type(self).__name__}({self.outcome!r}) is not read from a table.",
+                fix=f'Write for example {type(self).__name__}(Arrival.arr_delay >= 15, by="flight_id", within="36h").',
                 origin=self.origin,
             )
         self._set("by", key_pairs(self.by, self.origin))
-        within = parse_span(self.within, origin=self.origin)
-        if within <= 0:
-            raise DeclarationError(
-                "DECLARE_WINDOW",
-                f"within={self.within!r} holds no time in which the label could come true.",
-                fix='Write for example within="36h".',
-                origin=self.origin,
-            )
-        self._set("within", format_span(within))
+        self._set("within", format_horizon(self))
 
     @property
     def task(self) -> str:
@@ -63,3 +55,16 @@ class Label(Declared):
     def is_window(self) -> bool:
         """Whether the label is read from a window at t + within, rather than from one deciding row."""
         return any(isinstance(node, Aggregate) for node in walk(self.outcome))
+
+
+def format_horizon(declared: Any) -> str:
+    """Return the `within` of what matures after a decision as spans are stored; DeclarationError where nothing could come in it."""
+    within = parse_span(declared.within, origin=declared.origin)
+    if within <= 0:
+        raise DeclarationError(
+            "DECLARE_WINDOW",
+            f"within={declared.within!r} holds no time in which the {type(declared).__name__.lower()} could come true.",
+            fix='Write for example within="36h".',
+            origin=declared.origin,
+        )
+    return format_span(within)

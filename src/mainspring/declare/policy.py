@@ -11,9 +11,12 @@ from mainspring.declare.value import Declared, check_choice, check_range, freeze
 from mainspring.errors import DeclarationError
 
 __all__ = [
-    "AB", "Alerts", "AllOf", "AnyOf", "Canary", "Degraded", "Drifted", "EstimatedDegraded", "Every", "Full", "Retrain",
-    "Rollout", "Shadow", "Volume",
+    "AB", "MEASURED", "SIGNALS", "Alerts", "AllOf", "AnyOf", "Canary", "Degraded", "Drifted", "EstimatedDegraded", "Every",
+    "Full", "Retrain", "Rollout", "Shadow", "Volume",
 ]  # fmt: skip
+
+MEASURED = "measured"
+"""The delay of a retraining that takes as long as it takes."""
 
 
 def _normal_span(value: Declared, name: str) -> None:
@@ -114,11 +117,20 @@ class AllOf(Trigger):
 class Retrain(Declared):
     """When a candidate is trained, on what, and how long training and approval take before it can answer.
 
-    `when`: one trigger, or several of which any suffices. `window` None means all history; `how` is "fresh" or "continue".
+    `when`: one trigger, or several of which any suffices. `how` is "fresh" or "continue": go on from the champion with what it
+    has not seen, for LightGBM and for estimators of scikit-learn with `partial_fit`.
+
+    `window` trains on the newest span only; None means all history, unless `Training` declares a window. Of several,
+    `window=["30d", "90d", None]`, each retraining takes the one that does best on the newest settled labels before those that
+    judge the candidate: it fits one model more than there are windows. A model that goes on learns from what is new, whatever
+    the window. Several are kept the shortest first, each once, None last.
+
+    `delay` is a span or "measured". Measured, a model may answer live as soon as its training and its gate are done; a replay
+    takes the median duration of the system's earlier retrainings from the ledger, 1h where there is none.
     """
 
     when: Any
-    window: str | None = None
+    window: Any = None
     how: str = "fresh"
     delay: str = "1h"
     cooldown: str = "1d"
@@ -134,8 +146,28 @@ class Retrain(Declared):
                     fix='Write for example when=[ms.Every("7d")].', origin=self.origin,
                 )  # fmt: skip
         check_choice(self, "how", ("fresh", "continue"))
-        for name in ("window", "delay", "cooldown"):
-            _normal_span(self, name)
+        self._set("window", self._normal_window())
+        if self.delay != MEASURED:
+            _normal_span(self, "delay")
+        _normal_span(self, "cooldown")
+
+    @property
+    def windows(self) -> tuple[str | None, ...]:
+        """The windows that a retraining may take; one where there is nothing to choose."""
+        return self.window if isinstance(self.window, tuple) else (self.window,)
+
+    def _normal_window(self) -> str | tuple[str | None, ...] | None:
+        given = self.window if isinstance(self.window, list | tuple) else (self.window,)
+        if not given:
+            raise DeclarationError(
+                "DECLARE_OPTION",
+                f"Retrain(window={self.window!r}) leaves no window to train on.",
+                fix='Write for example window="90d", or window=["30d", "90d", None] to have one chosen.',
+                origin=self.origin,
+            )
+        spans = sorted({parse_span(span, origin=self.origin) for span in given if span is not None})
+        found = (*map(format_span, spans), *([None] if None in given else []))
+        return found if len(found) > 1 else found[0]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -201,16 +233,51 @@ class Rollout(Declared):
         check_range(self, "alpha", 0.0001, 0.5)
 
 
+SIGNALS: Mapping[str, str] = {
+    "inputs": "data",
+    "features": "data",
+    "predictions": "quality",
+    "outcomes": "quality",
+    "operations": "operations",
+}
+"""The kinds of what monitors say, each with the wider word under which it may be owned too."""
+
+
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Alerts(Declared):
-    """How loud the system may be: a weekly budget, who owns which kind of signal, where alerts go (log, or webhook addresses)."""
+    """How loud the system may be, who owns which kind of signal, and where alerts go ("log", or addresses of webhooks).
+
+    An alert opens after `after` looks at which its monitor fired, in a row, and ends after `clear` at which it did not;
+    one that opens again within `cooldown` is the old one going on. In any seven days at most `per_week` alerts are sent
+    that ask for no more than a look within a day or two; those that wake somebody are always sent, and count.
+
+    `owners` names who is responsible, by kind of signal ("inputs", "features", "predictions", "outcomes", "operations") or
+    for "data" (inputs and features) and "quality" (predictions and outcomes); the narrower word counts.
+    """
 
     per_week: float = 5
     owners: Mapping[str, str] = field(default_factory=dict)
     to: Sequence[str] = ("log",)
+    after: int = 2
+    clear: int = 2
+    cooldown: str = "1d"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, "per_week", low=0)
+        check_range(self, "after", low=1)
+        check_range(self, "clear", low=1)
+        _normal_span(self, "cooldown")
         self._set("owners", freeze(self.owners))
         self._set("to", tuple(self.to))
+        ownable = dict.fromkeys((*SIGNALS, *SIGNALS.values()))
+        for signal in self.owners:
+            if signal not in ownable:
+                raise DeclarationError(
+                    "DECLARE_OPTION", f"Alerts(owners=...) names {signal!r}, which is no kind of signal.",
+                    exists=f"There is {', '.join(ownable)}.", fix="Name one of these.", origin=self.origin,
+                )  # fmt: skip
+
+    def owner_of(self, kind: str) -> str:
+        """Return who is responsible for a kind of signal, "" where nobody is named."""
+        return next((self.owners[name] for name in (kind, SIGNALS[kind]) if self.owners.get(name, "").strip()), "")

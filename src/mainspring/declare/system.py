@@ -16,6 +16,8 @@ from mainspring.declare.expression import Aggregate, Expression, as_expression, 
 from mainspring.declare.label import Label
 from mainspring.declare.objective import Objective
 from mainspring.declare.policy import Alerts, Retrain, Rollout
+from mainspring.declare.proxy import Friction, Proxy
+from mainspring.declare.slo import SLO
 from mainspring.declare.table import Table
 from mainspring.declare.value import Declared, check_parts, encode, fingerprint, freeze
 from mainspring.errors import DeclarationError
@@ -34,6 +36,8 @@ class System(Declared):
     `features` maps names to expressions, read as of each decision. `heuristic` is the team's own rule as an expression: a
     baseline the model must beat (for a yes/no label a condition, or a number that is larger the likelier yes is). `groups`
     names groups of features for the ablation; a feature in no group belongs to the group of the table it reads.
+    `proxies` and `friction` name facts that hint at the label, and what users do after an answer: both are known sooner.
+    `slos` are promised of it while it runs, each under a name of its own.
 
     Raises DeclarationError (DECLARE_SYSTEM) for parts that cannot be a system at all; everything finer is the lint's.
     """
@@ -48,9 +52,12 @@ class System(Declared):
     heuristic: Expression | None = None
     checks: Sequence[Check] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    proxies: Mapping[str, Proxy] = field(default_factory=dict)
+    friction: Mapping[str, Friction] = field(default_factory=dict)
     retrain: Retrain | None = None
     rollout: Rollout | None = None
     alerts: Alerts | None = None
+    slos: Sequence[SLO] = ()
     brief: Brief | None = None
     description: str = ""
 
@@ -81,16 +88,39 @@ class System(Declared):
             if getattr(self, part) is not None or part in {"objective", "training"}:
                 check_parts(self, part, kind, f"ms.{kind.__name__}(...)")
         self._set("groups", freeze({group: tuple(names) for group, names in self.groups.items()}))
+        self._set("slos", tuple(self.slos))
+        check_parts(self, "slos", SLO, 'ms.SLO("availability", target=0.999)')
+        names = [slo.name for slo in self.slos]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise self._refuse(f"Two SLOs promise {twice[0]!r}.", "Leave one of them out.")
+        for part, kind in (("proxies", Proxy), ("friction", Friction)):
+            self._set(part, freeze(getattr(self, part)))
+            for each in getattr(self, part).values():
+                if not isinstance(each, kind):
+                    raise self._refuse(
+                        f"System({part}=...) was given {each!r}.", f'Write {part}={{"name": ms.{kind.__name__}(...)}}.'
+                    )
 
     def _refuse(self, problem: str, fix: str) -> DeclarationError:
         return DeclarationError("DECLARE_SYSTEM", problem, fix=fix, origin=self.origin)
+
+    @property
+    def outcomes(self) -> dict[str, Label]:
+        """All that matures after a decision, under the name a reader knows it by: the label, proxies, and friction in facts."""
+        proxies = {f"the proxy {name!r}": proxy for name, proxy in self.proxies.items()}
+        frictions = {f"the friction {name!r}": friction.told_by for name, friction in self.friction.items()}
+        return {
+            "the label": self.label,
+            **proxies,
+            **{who: told for who, told in frictions.items() if told is not None},
+        }
 
     @property
     def expressions(self) -> dict[str, Expression]:
         """Every expression of the system under the name a reader knows it by."""
         found = {f"feature {name!r}": expression for name, expression in self.features.items()}
         found["the decision time"] = self.decision.time
-        found["the label"] = self.label.outcome
+        found.update({who: label.outcome for who, label in self.outcomes.items()})
         if self.heuristic is not None:
             found["the heuristic"] = self.heuristic
         if self.decision.where is not None:

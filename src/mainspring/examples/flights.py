@@ -221,6 +221,8 @@ system = ms.System(
     name="flight-delays",
     decision=ms.Decision(Flight, at=Flight.sched_dep - "2h"),
     label=ms.Label(Arrival.arr_delay >= 15, by="flight_id", within="36h", otherwise=True),
+    # A flight that has not left a quarter of an hour after its time will be late: known a day before the last label.
+    proxies={"left late": ms.Proxy(Departure.dep_delay >= 15, by="flight_id", within="2h15m", otherwise=True)},
     features={name: feature for group in groups.values() for name, feature in group.items()},
     groups={group: tuple(features) for group, features in groups.items()},
     model=ms.LightGBM(
@@ -253,6 +255,10 @@ system = ms.System(
     alerts=ms.Alerts(
         per_week=2, owners={"data": "data engineer", "quality": "data scientist", "operations": "on call"}
     ),
+    slos=[
+        ms.SLO("availability", target=0.999),
+        ms.SLO("latency", target=0.99, within="0.05s"),
+    ],
     brief=ms.Brief(
         goal="A traveller learns two hours ahead that a flight will be late, and leaves home, rebooks or warns others in time.",
         why_learning="The airline's own forecast comes late; a fixed rule cannot weigh weather, traffic and the aircraft's last leg.",

@@ -201,6 +201,13 @@ def expire(table: IcebergTable, keep: int) -> None:
             table.maintenance.expire_snapshots().by_ids(old).commit()
 
 
+def later_than(instants: Mapping[str, int]) -> BooleanExpression:
+    """Return the condition that one of several instant columns is later than its instant, in microseconds."""
+    from pyiceberg.expressions import GreaterThan, Or
+
+    return reduce(Or, [GreaterThan(column, at) for column, at in instants.items()])
+
+
 def all_of(conditions: Sequence[BooleanExpression]) -> BooleanExpression | None:
     """Return the condition that all of several hold; None for none."""
     from pyiceberg.expressions import And

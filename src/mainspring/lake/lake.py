@@ -75,14 +75,15 @@ class Lake:
         columns: Sequence[str] | None = None,
         known_before: int | None = None,
         matching: Mapping[str, str] | None = None,
+        known_after: int | None = None,
     ) -> pl.DataFrame:
         """Read facts as of a snapshot (None: the newest), sorted by `_visible_at` and `_seq`.
 
         The declared columns (or those of them named) come in declared order; then `_visible_at`, from when a row may be
         used (known_at plus lag, and not before a live row arrived; missing in a static table: always), and `_seq`, its
-        place in the order of ingestion. `known_before` keeps the rows visible before that instant, `matching` those with
-        these texts in these columns (files that cannot hold them are not read). A column declared after a row was stored
-        is missing in it.
+        place in the order of ingestion. `known_before` keeps the rows visible before that instant, `known_after` those visible
+        after it, `matching` those with these texts in these columns (files that cannot hold them are not read). A column
+        declared after a row was stored is missing in it.
 
         Raises ContractError (CONTRACT_TYPE) when a column is stored as another kind.
         """
@@ -95,6 +96,8 @@ class Lake:
         conditions = [iceberg.equal_to(name, text) for name, text in (matching or {}).items()]
         if known_at is not None and known_before is not None:
             conditions.append(iceberg.known_between(known_at.name, high=known_before - lag))
+        if known_at is not None and known_after is not None:
+            conditions.append(iceberg.later_than({known_at.name: known_after - lag, ARRIVED_AT: known_after}))
         found = iceberg.rows(
             iceberg.load(self._catalog, (self.namespace, schema.name)),
             dtypes,
@@ -104,6 +107,8 @@ class Lake:
         found = found.with_columns(visible_at(schema, pl.col(ARRIVED_AT)).alias(VISIBLE_AT))
         if known_at is not None and known_before is not None:
             found = found.filter(pl.col(VISIBLE_AT) < pl.lit(known_before, pl.Int64).cast(TIME))
+        if known_at is not None and known_after is not None:
+            found = found.filter(pl.col(VISIBLE_AT) > pl.lit(known_after, pl.Int64).cast(TIME))
         return found.select(*wanted, VISIBLE_AT, SEQ).sort(VISIBLE_AT, SEQ)
 
     def snapshots(self, tables: Iterable[type[Table]]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from mainspring.answers import Arm
 from mainspring.errors import LedgerError
@@ -13,7 +13,7 @@ from mainspring.ledger.database import Database, as_record
 from mainspring.ledger.records import Deployment
 from mainspring.ledger.tables import deployments
 
-__all__ = ["Deployments", "check_arms"]
+__all__ = ["Deployments", "check_arms", "put_deployment"]
 
 _WHOLE, _ROUNDING = 1.0, 1e-9
 _NAME_LENGTH = 40
@@ -34,14 +34,8 @@ class Deployments:
 
         Raises LedgerError (LEDGER_ARMS).
         """
-        kept = check_arms(arms)
         with self._database.writing() as connection:
-            latest = connection.execute(select(func.max(deployments.c.number)).where(deployments.c.system == system))
-            deployment = Deployment(
-                system=system, number=(latest.scalar() or 0) + 1, at=at, by=by, reason=reason, arms=kept
-            )
-            connection.execute(insert(deployments).values(msgspec.to_builtins(deployment)))
-        return deployment
+            return put_deployment(connection, system, arms, at=at, by=by, reason=reason)
 
     def current(self, system: str) -> Deployment | None:
         """Return what is deployed; None where nobody has deployed anything."""
@@ -52,6 +46,17 @@ class Deployments:
         query = select(deployments).where(deployments.c.system == system).order_by(deployments.c.number.desc())
         with self._database.reading() as connection:
             return [as_record(Deployment, row) for row in connection.execute(query.limit(limit))]
+
+
+def put_deployment(
+    connection: Connection, system: str, arms: Sequence[Arm], *, at: int, by: str, reason: str
+) -> Deployment:
+    """Write down arms in somebody's transaction. Raises LedgerError (LEDGER_ARMS)."""
+    kept = check_arms(arms)
+    latest = connection.execute(select(func.max(deployments.c.number)).where(deployments.c.system == system)).scalar()
+    deployment = Deployment(system=system, number=(latest or 0) + 1, at=at, by=by, reason=reason, arms=kept)
+    connection.execute(insert(deployments).values(msgspec.to_builtins(deployment)))
+    return deployment
 
 
 def check_arms(arms: Sequence[Arm]) -> tuple[Arm, ...]:

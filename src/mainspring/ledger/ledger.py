@@ -12,10 +12,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, exc, func, insert,
 
 from mainspring.errors import LedgerError
 from mainspring.ledger import tables
+from mainspring.ledger.alerts import AlertLog
 from mainspring.ledger.comparison import Comparison, compare
 from mainspring.ledger.database import Database, as_record
 from mainspring.ledger.deployments import Deployments
 from mainspring.ledger.keys import Keys
+from mainspring.ledger.loops import Loops
 from mainspring.ledger.records import Artifact, Dataset, Metric, Model, Run, Stage, Status
 
 __all__ = ["Ledger"]
@@ -29,7 +31,8 @@ _NEWEST_FIRST = (tables.runs.c.started_at.desc(), tables.runs.c.number.desc(), t
 class Ledger:
     """The record of runs, datasets, models, metrics, artifacts and reusable stages, at the address of a database.
 
-    `keys` are the API keys and `deployments` what answers, in the same database.
+    `keys` are the API keys, `deployments` what answers, `alerts` what was amiss and `loops` what the loop
+    knows and did, in the same database.
 
     Guarantees: making one opens nothing; it holds no connection between calls, so threads may share it; each call is
     one transaction, kept whole or not at all; recording the same thing twice is recording it once.
@@ -46,6 +49,8 @@ class Ledger:
         self._database = Database(url)
         self.keys = Keys(self._database)
         self.deployments = Deployments(self._database)
+        self.alerts = AlertLog(self._database)
+        self.loops = Loops(self._database)
         self._owner = owner
         self._writer_alive = writer_alive
 

@@ -11,10 +11,18 @@ from msgspec import Struct, field
 
 from mainspring.answers import Arm
 
-__all__ = ["ApiKey", "Artifact", "Dataset", "Deployment", "Metric", "Model", "Role", "Run", "Stage", "Status"]
+__all__ = [
+    "RETRAIN", "Alert", "ApiKey", "Artifact", "Dataset", "Deployment", "Fate", "KeptAlert", "KeptLoop", "LoopEvent", "Metric", "Model",
+    "Role", "Run", "Silence", "Stage", "Status",
+]  # fmt: skip
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 Role = Literal["read", "write", "admin"]  # each may do what those before it may
+Fate = Literal["sent", "silenced", "over budget", "kept"]  # whether anybody is to be told; a note is only kept
+
+
+RETRAIN = "retrain"
+"""The kind of a run by which a loop made a model."""
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -23,7 +31,7 @@ class Run(Struct, frozen=True, kw_only=True):
     name: str  # short and readable: the system and its number, "flight-delays-3"
     system: str
     number: int  # counts the runs of this system from 1
-    kind: str  # "run", "demo", …
+    kind: str  # "run", "demo", "retrain", …
     status: Status
     owner: str  # the workspace that runs it
     started_at: int
@@ -114,3 +122,71 @@ class Deployment(Struct, frozen=True, kw_only=True):
     by: str  # who: a person, a key, a policy
     reason: str
     arms: tuple[Arm, ...]
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """What one monitor had to say from when it fired until it was well again, for whoever is responsible.
+
+    `severity` is the worst so far. `sent` are the severities with which it was to be told to somebody, in that order: once,
+    and again when it grew worse. `fate` is what was decided last.
+    """
+
+    id: str  # the monitor and when it opened; unique in a system
+    monitor: str
+    kind: str  # as of the monitor's readings
+    severity: str
+    owner: str  # "" where nobody is named
+    abouts: tuple[str, ...]  # all that it has been about, sorted
+    opened_at: int
+    ended_at: int | None = None  # None: it is open
+    told: str  # a sentence for a person; this and the two figures are those of the worst reading
+    value: float | None = None
+    limit: float | None = None
+    fate: Fate
+    sent: tuple[str, ...] = ()
+
+
+class KeptAlert(Struct, frozen=True, kw_only=True):
+    """An alert with what has become of it since."""
+
+    alert: Alert
+    delivered_at: int | None = None  # None: not yet, or not since it grew worse
+    acknowledged_by: str | None = None
+    acknowledged_at: int | None = None
+
+
+class Silence(Struct, frozen=True, kw_only=True):
+    """Nobody is told of a monitor's alerts for a while."""
+
+    system: str
+    number: int  # counts the silences of this system from 1
+    monitor: str  # its name, or "*" for all
+    at: int
+    until: int
+    by: str
+    reason: str
+
+
+class KeptLoop(Struct, frozen=True, kw_only=True):
+    """All that the loop of a system knows after a step. `at` is the system's own time, `written_at` real time."""
+
+    system: str
+    declaration: str  # fingerprint
+    step: int  # counts the steps of this system from 1
+    at: int
+    written_at: int
+    state: bytes  # as the loop writes it
+
+
+class LoopEvent(Struct, frozen=True, kw_only=True):
+    """Something that the loop of a system did, and why. `at` is the system's own time, `written_at` real time."""
+
+    system: str
+    number: int  # counts the events of this system from 1
+    step: int
+    at: int
+    written_at: int
+    what: str
+    model: str
+    told: str
+    evidence: dict[str, Any]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -23,18 +24,22 @@ from sqlalchemy import (
 __all__ = [
     "MIGRATIONS",
     "SCHEMA_VERSION",
+    "alerts",
     "api_keys",
     "artifacts",
     "datasets",
     "deployments",
+    "loop_events",
+    "loops",
     "metadata",
     "metrics",
     "models",
     "runs",
+    "silences",
     "stages",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def _add_api_keys(connection: Connection) -> None:
@@ -56,9 +61,50 @@ def _add_deployments(connection: Connection) -> None:
     )
 
 
+def _add_alerts(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "CREATE TABLE alerts (system VARCHAR NOT NULL, id VARCHAR NOT NULL, opened_at BIGINT NOT NULL, "
+            "ended_at BIGINT, monitor VARCHAR NOT NULL, kind VARCHAR NOT NULL, severity VARCHAR NOT NULL, "
+            "owner VARCHAR NOT NULL, told VARCHAR NOT NULL, fate VARCHAR NOT NULL, sends INTEGER NOT NULL, "
+            "alert JSON NOT NULL, delivered_at BIGINT, acknowledged_by VARCHAR, acknowledged_at BIGINT, "
+            "PRIMARY KEY (system, id))"
+        )
+    )
+    connection.execute(
+        text(
+            "CREATE TABLE silences (system VARCHAR NOT NULL, number INTEGER NOT NULL, monitor VARCHAR NOT NULL, "
+            'at BIGINT NOT NULL, until BIGINT NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, '
+            "PRIMARY KEY (system, number))"
+        )
+    )
+
+
+def _add_loops(connection: Connection) -> None:
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    connection.execute(
+        text(
+            "CREATE TABLE loops (system VARCHAR NOT NULL, declaration VARCHAR NOT NULL, step INTEGER NOT NULL, "
+            f"at BIGINT NOT NULL, written_at BIGINT NOT NULL, state {binary} NOT NULL, PRIMARY KEY (system))"
+        )
+    )
+    connection.execute(
+        text(
+            "CREATE TABLE loop_events (system VARCHAR NOT NULL, number INTEGER NOT NULL, step INTEGER NOT NULL, "
+            "at BIGINT NOT NULL, written_at BIGINT NOT NULL, what VARCHAR NOT NULL, model VARCHAR NOT NULL, "
+            "told VARCHAR NOT NULL, evidence JSON NOT NULL, PRIMARY KEY (system, number))"
+        )
+    )
+
+
+def _add_alerts_and_loops(connection: Connection) -> None:
+    _add_alerts(connection)
+    _add_loops(connection)
+
+
 # From each older version, what turns it into the next. Each runs in the transaction that also
 # raises the version, and speaks plain SQL of its time rather than the tables below, which go on changing.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys, 2: _add_deployments}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys, 2: _add_deployments, 3: _add_alerts_and_loops}
 
 metadata = MetaData()
 
@@ -165,4 +211,61 @@ deployments = Table(
     Column("by", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("arms", JSON, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("monitor", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("told", String, nullable=False),
+    Column("fate", String, nullable=False),
+    Column("sends", Integer, nullable=False),  # how often it was to be sent: once, and again when it grew worse
+    Column("alert", JSON, nullable=False),  # all of it
+    Column("delivered_at", BigInteger),  # when the newest of its sends was
+    Column("acknowledged_by", String),
+    Column("acknowledged_at", BigInteger),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("monitor", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
+loops = Table(
+    "loops",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("declaration", String, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+loop_events = Table(
+    "loop_events",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("what", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("told", String, nullable=False),
+    Column("evidence", JSON, nullable=False),
 )

@@ -223,6 +223,7 @@ class _Build:
             snapshots=facts.snapshots,
             metadata={
                 "run": self.run.name,
+                "as_of": lesson.data.as_of,
                 "metrics": {name: found.value for name, found in evaluation.metrics.items()},
             },
         )

@@ -1,7 +1,8 @@
-"""The flow beside a running server: every few seconds what its log has goes into the lake, in a process of its own.
+"""The flow beside a running server: every few seconds what its log has goes into the lake, and the loop takes its steps.
 
-The process is told when to drain and what time it is by a line on its standard input, and answers with a line; it ends when
-that input ends, however the server does. A thread of the server would take the interpreter from the requests.
+That is a process of its own: it is told when to go on and what time it is by a line on its standard input, and answers with
+a line; it ends when that input ends, however the server does. A thread of the server would take the interpreter from the
+requests.
 """
 
 from __future__ import annotations
@@ -18,10 +19,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
+from mainspring.clock import Clock
+from mainspring.declare import Alerts, System
 from mainspring.errors import MainspringError, ServingError
+from mainspring.loop.delivery import Delivery
+from mainspring.loop.live import Live
+from mainspring.loop.state import Event
 from mainspring.loop.system_file import LoadedSystem, load_system
+from mainspring.loop.training_process import TrainingProcess
 from mainspring.serving.deployed import load_model
+from mainspring.serving.measured import MeasuredCounts
 from mainspring.serving.shadows import Shadows
 from mainspring.serving.sink import Sink
 from mainspring.serving.skew import Skew, measure_skew
@@ -31,11 +40,12 @@ from mainspring.workspace import Workspace
 
 __all__ = ["Flow", "flowing", "run_sink"]
 
-_log = logging.getLogger("mainspring.serving")
+_log, _loop_log = logging.getLogger("mainspring.serving"), logging.getLogger("mainspring.loop")
 _COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
 _LESS_URGENT = 10
 # The others are the server's.
 _ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
+_DELIVERY_SECONDS = 1.0
 _SKEW_FIRST_SECONDS, _SKEW_EVERY_SECONDS = 60.0, 600.0
 _SKEW_NEWEST = 2_000  # predictions whose features are computed again in batch
 
@@ -44,29 +54,46 @@ class Flow:
     """Drains the log of a served system into the lake, in a process of its own that is started again should it end."""
 
     def __init__(
-        self, loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
+        self,
+        loaded: LoadedSystem,
+        workspace: Workspace,
+        settled: Callable[[], int],
+        every_seconds: float,
+        clock: Clock,
+        step: int | None,
     ) -> None:
-        told = (str(loaded.path), str(workspace.root), loaded.system.fingerprint)
+        told = (str(loaded.path), str(workspace.root), loaded.system.fingerprint, str(step or 0))
         self._command = [sys.executable, "-c", _COMMAND, *told]
-        self._settled, self._every_seconds = settled, every_seconds
+        self._settled, self._every_seconds, self._clock = settled, every_seconds, clock
+        self._operations: Callable[[], MeasuredCounts] | None = None
         self._ending = threading.Event()
-        self._problem, self._skew = "", Skew(0, {})
+        self._problem, self._skew, self._loop_problem = "", Skew(0, {}), ""
         self._process = self._start()
-        self._thread = threading.Thread(target=self._flow, name="flow", daemon=True)
-        self._thread.start()
+        rules = loaded.system.alerts or Alerts()
+        self._delivery = Delivery(loaded.system.name, rules.to, workspace.ledger.alerts, clock) if step else None
+        self._threads = [threading.Thread(target=self._flow, name="flow", daemon=True)]
+        if self._delivery is not None:
+            self._threads.append(threading.Thread(target=self._deliver, name="delivery", daemon=True))
+        for thread in self._threads:
+            thread.start()
 
     def problem(self) -> str:
         """Return why the lake takes nothing for now, or nothing."""
         return self._problem
+
+    def count(self, operations: Callable[[], MeasuredCounts]) -> None:
+        """From now on tell the loop what a server has counted since it was last asked."""
+        self._operations = operations
 
     def skew(self) -> Skew:
         """Return what the last check of features found: those of the newest predictions are computed again in batch."""
         return self._skew
 
     def end(self) -> None:
-        """Drain once more, and end."""
+        """Drain once more, tell whom it concerns, and end."""
         self._ending.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._process.communicate()
 
     def _start(self) -> subprocess.Popen[str]:
@@ -86,14 +113,21 @@ class Flow:
             if not self._drained() and last:
                 self._drained()  # by the process that took the place of the one that ended
 
+    def _deliver(self) -> None:
+        """Deliver alerts, whoever takes his time to take them; what is not taken by the end is sent by the next server."""
+        assert self._delivery is not None
+        while not self._ending.wait(_DELIVERY_SECONDS):
+            self._delivery.deliver()
+
     def _drained(self) -> bool:
         """Let the process drain; False, and another one is started, when it has ended."""
         answer = self._turn()
         if answer:
-            told = msgspec.json.decode(answer)
-            self._problem = str(told.get("problem", ""))
-            if "skew" in told:
-                self._hear_of_skew(Skew(**told["skew"]))
+            told = msgspec.json.decode(answer, type=_Turn)
+            self._problem = told.problem
+            if told.skew is not None:
+                self._hear_of_skew(told.skew)
+            self._hear_of_loop(told)
             if self._problem:
                 _log.warning("the lake takes nothing for now: %s", self._problem)
             return True
@@ -112,13 +146,22 @@ class Flow:
             features = ", ".join(f"{name} ({count})" for name, count in skew.different.items())
             _log.warning("of %d predictions batch does not confirm these features: %s", skew.predictions, features)
 
+    def _hear_of_loop(self, told: _Turn) -> None:
+        for event in told.done:
+            _loop_log.info("%s %s: %s", event.what, event.model, event.told)
+        if told.loop_problem and told.loop_problem != self._loop_problem:
+            _loop_log.warning("the loop stands still for now: %s", told.loop_problem)
+        self._loop_problem = told.loop_problem
+
     def _turn(self) -> str:
         """Tell the process to drain; return its answer, empty when it has ended."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         try:
-            stdin.write(f"{self._settled()}\n")
+            counted = [] if self._operations is None else [self._operations()]
+            asked = _Asked(self._settled(), self._clock.now(), counted)
+            stdin.write(msgspec.json.encode(asked).decode() + "\n")
             stdin.flush()
             return stdout.readline()
         except (OSError, ValueError):
@@ -127,52 +170,107 @@ class Flow:
 
 @contextlib.contextmanager
 def flowing(
-    loaded: LoadedSystem, workspace: Workspace, settled: Callable[[], int], every_seconds: float
+    loaded: LoadedSystem,
+    workspace: Workspace,
+    settled: Callable[[], int],
+    every_seconds: float,
+    *,
+    clock: Clock,
+    step: int | None = None,
 ) -> Iterator[Flow]:
     """Drain the log of a served system into the lake every so many seconds, and once more at the end.
 
     `settled` tells up to when all facts that arrived are in the log: an outcome is joined only when nothing can change it.
-    While another process writes to the workspace, or the disk is full, the log keeps everything, and the next turn takes it.
+    `step` (microseconds) is the time between two steps of the loop, in the system's own time; None: there is no loop.
+    `clock` is real time. While another process writes to the workspace, or the disk is full, the log keeps everything, and
+    the next turn takes it.
     """
-    flow = Flow(loaded, workspace, settled, every_seconds)
+    flow = Flow(loaded, workspace, settled, every_seconds, clock, step)
     try:
         yield flow
     finally:
         flow.end()
 
 
-def run_sink(file: str, folder: str, fingerprint: str) -> None:
-    """Drain whenever a line with the time comes in; answer each with a line of JSON.
+class _Asked(Struct, frozen=True):
+    """What the process is told for a turn: the system's time, real time, and what the server has counted since the last one."""
+
+    now: int
+    wall: int
+    operations: list[MeasuredCounts]
+
+
+class _Turn(Struct, frozen=True, omit_defaults=True):
+    """What came of one turn: why the lake took nothing, what the loop did or why it stands still, and the skew if it was looked for."""
+
+    problem: str = ""
+    skew: Skew | None = None
+    done: list[Event] = []
+    loop_problem: str = ""
+
+
+def run_sink(file: str, folder: str, fingerprint: str, step: str = "0") -> None:
+    """Drain whenever a line comes in that says what time it is; answer each with a line of JSON.
 
     `fingerprint` is that of the declaration which is served: nothing is drained by another one, to which the file may have
-    been changed since.
+    been changed since. `step` is that of the loop, 0 for none.
     """
     os.nice(_LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does, after the last turn
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's file or a library prints is no answer
-    workspace = Workspace.open(folder, create=False)
     with contextlib.ExitStack() as opened:
-        sink: Sink | None = None
-        skew_due = time.monotonic() + _SKEW_FIRST_SECONDS
+        beside = _Beside(Path(file), Workspace.open(folder, create=False), fingerprint, int(step), opened)
         for line in sys.stdin:
+            turn = beside.turn(msgspec.json.decode(line, type=_Asked))
             try:
-                with workspace.writing():
-                    sink = sink or _open_sink(Path(file), workspace, fingerprint, opened)
-                    answer: object = sink.drain(int(line))
-                if time.monotonic() >= skew_due:
-                    skew_due = time.monotonic() + _SKEW_EVERY_SECONDS
-                    answer = {"skew": measure_skew(sink.system, sink.lake, newest=_SKEW_NEWEST)}
-            except MainspringError as error:
-                answer = {"problem": str(error)}
-            except Exception as error:  # of a library: what was not committed is tried again, and the server goes on
-                answer = {"problem": f"{type(error).__name__}: {error}"}
-            try:
-                answers.write(msgspec.json.encode(answer).decode() + "\n")
+                answers.write(msgspec.json.encode(turn).decode() + "\n")
                 answers.flush()
             except BrokenPipeError:  # the server was killed; what was drained is committed
                 os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
                 break
+
+
+class _Beside:
+    """What goes on beside a server: the sink, the check for skew, the loop."""
+
+    def __init__(
+        self, file: Path, workspace: Workspace, fingerprint: str, step: int, opened: contextlib.ExitStack
+    ) -> None:
+        self._file, self._workspace, self._fingerprint, self._step = file, workspace, fingerprint, step
+        self._opened = opened
+        self._sink: Sink | None = None
+        self._live: Live | None = None
+        self._skew_due = time.monotonic() + _SKEW_FIRST_SECONDS
+
+    def turn(self, asked: _Asked) -> _Turn:
+        """Drain, then let the loop go on, which hears of nothing that is not in the lake."""
+        skew = None
+        try:
+            if self._sink is None:
+                self._sink = _open_sink(self._file, self._workspace, self._fingerprint, self._opened)
+            if self._live is None and self._step:
+                self._live = self._open_live(self._sink.system)  # before what comes now is in the lake
+            with self._workspace.writing():
+                self._sink.drain(asked.now)
+            if time.monotonic() >= self._skew_due:
+                self._skew_due = time.monotonic() + _SKEW_EVERY_SECONDS
+                skew = measure_skew(self._sink.system, self._sink.lake, newest=_SKEW_NEWEST)
+        except Exception as error:  # what was not committed is tried again, and the server goes on
+            return _Turn(problem=_told(error))
+        try:
+            done = [] if self._live is None else self._live.advance(asked.now, asked.wall, asked.operations)
+            return _Turn(skew=skew, done=done)
+        except Exception as error:  # the step was not taken, and is tried again
+            return _Turn(skew=skew, loop_problem=_told(error))
+
+    def _open_live(self, system: System) -> Live:
+        trainer = TrainingProcess(self._file, self._workspace, system.name, self._fingerprint)
+        return Live(system, self._workspace, trainer, self._step)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, MainspringError) else f"{type(error).__name__}: {error}"
 
 
 def _open_sink(file: Path, workspace: Workspace, fingerprint: str, opened: contextlib.ExitStack) -> Sink:

@@ -7,8 +7,9 @@ training and approval would have been done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,21 @@ from numpy.typing import NDArray
 from mainspring.adaptation.retraining import Candidate, Past, continued, judge_candidate, trained
 from mainspring.adaptation.rollout import of_rows
 from mainspring.adaptation.triggers import Why
-from mainspring.answers import Arm
 from mainspring.clock import DAY
+from mainspring.labels.proxies import mature_frictions, mature_proxies
+from mainspring.loop.decision_columns import keys_of, selected_of, slice_values_of, slices_of
 from mainspring.loop.state import (
-    CANDIDATE,
-    CHAMPION,
+    MOST_ROWS,
+    ROWS_OVER,
+    WEEK,
+    Alerted,
     Answered,
     Effect,
+    Event,
     LoopState,
     Matured,
     Policy,
+    Rows,
     SetArms,
     Tick,
     Train,
@@ -35,25 +41,16 @@ from mainspring.loop.state import (
 )
 from mainspring.loop.step import begin, step
 from mainspring.model.model import Model
+from mainspring.monitoring.inputs import TableSeen
+from mainspring.monitoring.inputs_seen import tables_seen
 from mainspring.monitoring.sketch import Sketch
 from mainspring.monitoring.spread import Spread
-from mainspring.serving.router import Shares, key_text
+from mainspring.serving.router import Shares
 
-__all__ = ["Event", "Replay", "Story"]
+__all__ = ["Replay", "Story"]
 
 _AHEAD = 7 * DAY  # a model predicts a week at a time: what it says of a row does not depend on when it is asked
 _NOBODY = -1
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that the loop did, when, and why."""
-
-    at: int  # microseconds
-    what: str  # "train", "shadow", "canary", "ab", "promoted", "rolled back", "passed over"
-    model: str
-    told: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +61,10 @@ class Story:
     first: int  # the row number of the first decision that was answered
     answers: NDArray[np.float64]  # (n,) or (n, classes)
     models: tuple[str, ...]
+    let_in: tuple[Mapping[str, float], ...]  # of each model: its figures at its gate
     answered_by: NDArray[np.int32]  # (n,) position in `models`
     events: tuple[Event, ...]
+    alerts: tuple[Event, ...]  # what became of alerts; the evidence of each is the alert as it was then
     training_seconds: float  # as measured: not part of what is repeated
 
     def count(self, what: str) -> int:
@@ -76,9 +75,14 @@ class Story:
 class Replay:
     """Histories under several policies, from one instant on; models that two of them would train alike are trained once."""
 
-    def __init__(self, past: Past, start: int, every: int = DAY) -> None:
-        """`start` (microseconds) is when the first model is trained and begins to answer, `every` the time between two steps."""
-        self.past, self.start, self.every = past, start, every
+    def __init__(
+        self, past: Past, start: int, every: int = DAY, facts: Mapping[str, pl.DataFrame] | None = None
+    ) -> None:
+        """`start` (microseconds) is when the first model is trained and begins to answer, `every` the time between two steps.
+
+        `facts` are the rows that the past was made from, by table; without them nobody watches what comes in, nor proxies.
+        """
+        self.past, self.start, self.every, self.facts = past, start, every, facts or {}
         self.first = past.made_by(start)
         self.end = int(past.data.as_of)
         self._taught: dict[tuple[Any, ...], Candidate] = {}
@@ -92,6 +96,35 @@ class Replay:
         self._known_at = past.data.label_known_at[self._as_known]
         self._as_settled = rows[np.argsort(past.settled[rows], kind="stable")]
         self._settled_at = past.settled[self._as_settled]
+
+    @cached_property
+    def instants(self) -> NDArray[np.int64]:
+        """When steps are taken."""
+        return np.append(np.arange(self.start + self.every, self.end, self.every), self.end)
+
+    @cached_property
+    def inputs(self) -> Sequence[Mapping[str, TableSeen] | None]:
+        """What is seen of the tables at each step."""
+        if not self.facts:
+            return [None] * len(self.instants)
+        return tables_seen(self.past.system.tables, self.facts, self.instants)
+
+    @cached_property
+    def proxies(self) -> Mapping[str, Hints]:
+        """What each proxy tells."""
+        return self._hints(mature_proxies, self.past.system.proxies)
+
+    @cached_property
+    def frictions(self) -> Mapping[str, Hints]:
+        """Which decisions met with each kind of friction."""
+        return self._hints(mature_frictions, self.past.system.friction)
+
+    def _hints(self, mature: Callable[..., dict[str, pl.DataFrame]], declared: Mapping[str, Any]) -> dict[str, Hints]:
+        if not declared or not self.facts:
+            return {}
+        data, decision = self.past.data, self.past.system.decision
+        told = mature(declared, decision, data.decisions, self.facts, as_of=self.end)
+        return {name: Hints.of(frame, self.first) for name, frame in told.items()}
 
     def spread(self, low: int, high: int) -> Spread:
         """Return how the features of some rows are spread; asked for again by another policy it is there."""
@@ -121,6 +154,29 @@ class Replay:
         if key not in self._said:
             self._said[key] = _Predictions(self.past, self._model(key))
         return self._said[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Hints:
+    """What was told of decisions before their labels: the value of each, and the rows in the order in which that was settled."""
+
+    value: NDArray[np.float64]  # (decisions,) NaN where nothing was told
+    rows: NDArray[np.intp]
+    settled_at: NDArray[np.int64]  # of these rows
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, first: int) -> Hints:
+        """Of the rows from the first on that are answered; the others are history that nobody watched."""
+        value = frame["value"].fill_null(np.nan).to_numpy()
+        rows = first + np.flatnonzero(~np.isnan(value[first:]))
+        at = frame["settled_at"].to_physical().to_numpy()[rows]
+        order = np.argsort(at, kind="stable")
+        return cls(value, rows[order], at[order].astype(np.int64))
+
+    def between(self, begin: int, until: int) -> NDArray[np.intp]:
+        """The rows that were settled in (begin, until], in that order."""
+        low, high = np.searchsorted(self.settled_at, [begin, until], side="right")
+        return self.rows[low:high]
 
 
 class _Predictions:
@@ -156,20 +212,19 @@ class _Life:
         self.keys: dict[str, tuple[Any, ...]] = {"m1": replay._first}
         self.as_of: dict[str, int] = {"m1": replay.start}
         self.models = ["m1"]
+        self.let_in: list[Mapping[str, float]] = []
         self.arms = SetArms("m1", None, "shadow", 0.0, "promoted", Why("the first model"))
         self.events: list[Event] = []
+        self.alerts: list[Event] = []
         self.seconds = replay._taught[replay._first].seconds
         self.made = self.told = first  # rows answered so far, and those whose features were told
-        self.told_at = replay.start
+        self.told_at = self.now = replay.start
         self.known = self.settled = 0  # places in the order of becoming known, and of being settled
         self.outcome: Trained | None = None
 
     def story(self, name: str) -> Story:
-        state = self.begin()
-        replay = self.replay
-        now = replay.start
-        while now < replay.end:
-            now = min(now + replay.every, replay.end)
+        state, replay = self.begin(), self.replay
+        for now in replay.instants.tolist():
             tick = self.tick(now)
             state, effects = step(self.policy, state, tick)
             for effect in effects:
@@ -180,8 +235,10 @@ class _Life:
             first=replay.first,
             answers=self.answers[:count],
             models=tuple(self.models),
+            let_in=tuple(self.let_in),
             answered_by=self.answered_by[:count],
             events=tuple(self.events),
+            alerts=tuple(self.alerts),
             training_seconds=self.seconds,
         )
 
@@ -189,7 +246,19 @@ class _Life:
         """Return the state in which the loop begins: the first model, as its own gate found it."""
         first = self.replay._taught[self.replay._first]
         gate = judge_candidate(self.past, first.model, first.model, first.judged_on, self.policy.figures)
-        return begin(self.policy, "m1", self.replay.start, gate.candidate, self.replay.reference)
+        self.let_in.append(gate.candidate)
+        decisions = self.past.data.decisions[: self.replay.first]
+        return begin(
+            self.policy,
+            "m1",
+            self.replay.start,
+            gate.candidate,
+            self.replay.reference,
+            said=tuple(gate.said.tolist()),
+            classes=self.past.task.classes,
+            slice_values=slice_values_of(self.past.system, decisions),
+            every=self.replay.every,
+        )
 
     # -- what happens ----------------------------------------------------------------------------------------------------
 
@@ -203,13 +272,24 @@ class _Life:
         self.told_at = now
         answered = Answered(decided_at, predictions, spread)
         self.made = high
-        known = int(np.searchsorted(self.replay._known_at, now, side="right"))
-        settled = int(np.searchsorted(self.replay._settled_at, now, side="right"))
-        matured = self._matured(self.replay._as_known[self.known : known])
-        judged = self._matured(self.replay._as_settled[self.settled : settled])
-        self.known, self.settled = known, settled
+        replay, before = self.replay, self.now
+        known = int(np.searchsorted(replay._known_at, now, side="right"))
+        settled = int(np.searchsorted(replay._settled_at, now, side="right"))
+        matured = self._matured(replay._as_known[self.known : known])
+        judged = self._settled(replay._as_settled[self.settled : settled])
+        self.known, self.settled, self.now = known, settled, now
         outcome, self.outcome = self.outcome, None
-        return Tick(now, answered, matured, judged, outcome)
+        return Tick(
+            now,
+            answered,
+            matured,
+            judged,
+            outcome,
+            inputs=replay.inputs[int(np.searchsorted(replay.instants, now))],
+            proxies={name: self._hinted(each.between(before, now), each) for name, each in replay.proxies.items()},
+            frictions={name: self._met(each.between(before, now), each) for name, each in replay.frictions.items()},
+            rows=self._rows(now) if now // WEEK > before // WEEK else None,
+        )
 
     def _answer(self, low: int, high: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """Let the arms that are set answer the decisions of some rows; return when those were made and who said what."""
@@ -237,7 +317,7 @@ class _Life:
 
     def _chosen(self, arms: SetArms, low: int, high: int) -> NDArray[np.bool_]:
         """Which of some decisions the candidate answers: those that a router gives it."""
-        shares = Shares(self.past.system.name, _arms(arms))
+        shares = Shares(self.past.system.name, arms.arms)
         return np.array([shares.pick(key) == 1 for key in self._keys(slice(low, high)).iter_rows()], bool)
 
     def _said(self, model: str, low: int, high: int) -> NDArray[np.float64]:
@@ -245,6 +325,10 @@ class _Life:
 
     def _matured(self, rows: NDArray[np.intp]) -> Matured:
         rows = rows[~np.isnan(self.past.y[rows])]
+        return Matured(self.past.data.decided_at[rows], self.past.y[rows], self._said_of(rows))
+
+    def _said_of(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        """What each model said of some decisions, NaN where it did not."""
         places = rows - self.replay.first
         predictions: dict[str, NDArray[np.float64]] = {}
         for by, said in ((self.answered_by, self.answers), (self.shadowed_by, self.beside)):
@@ -254,9 +338,34 @@ class _Life:
                 mine = by[places] == number
                 column = predictions.setdefault(self.models[number], np.full((len(rows), *said.shape[1:]), np.nan))
                 column[mine] = said[places][mine]
-        scheduled = self.past.system.decision.every is not None
-        keys = tuple(key_text(key) for key in self._keys(rows).iter_rows()) if scheduled else None
-        return Matured(self.past.data.decided_at[rows], self.past.y[rows], predictions, keys)
+        return predictions
+
+    def _settled(self, rows: NDArray[np.intp]) -> Matured:
+        """Decisions that are settled, with all that is asked of their rows."""
+        rows = rows[~np.isnan(self.past.y[rows])]
+        system, decisions = self.past.system, self.past.data.decisions[rows]
+        return replace(
+            self._matured(rows),
+            keys=keys_of(system, decisions),
+            selected=selected_of(system, decisions),
+            slices=slices_of(system, decisions),
+            proxies={name: each.value[rows] for name, each in self.replay.proxies.items()},
+        )
+
+    def _hinted(self, rows: NDArray[np.intp], hints: Hints) -> Matured:
+        return Matured(self.past.data.decided_at[rows], hints.value[rows], self._said_of(rows))
+
+    def _met(self, rows: NDArray[np.intp], hints: Hints) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return self.past.data.decided_at[rows], hints.value[rows]
+
+    def _rows(self, now: int) -> Rows:
+        """The settled rows of the last weeks."""
+        data, replay = self.past.data, self.replay
+        newest = replay._as_settled[: self.settled]
+        newest = np.sort(newest[data.decided_at[newest] > now - ROWS_OVER])
+        newest = newest[:: max(1, -(-len(newest) // MOST_ROWS))]
+        newest = newest[~np.isnan(self.past.y[newest])]
+        return Rows(data.decided_at[newest], self.past.y[newest], self._said_of(newest), data.features[newest])
 
     def _keys(self, rows: NDArray[np.intp] | slice) -> pl.DataFrame:
         """The keys of some decisions."""
@@ -267,13 +376,15 @@ class _Life:
 
     def perform(self, effect: Effect, now: int) -> None:
         """Do what a step asked for at an instant."""
-        if isinstance(effect, Train):
-            self.events.append(Event(now, "train", effect.model, effect.why.told, effect.why.evidence))
-            self.outcome = self._taught(effect)
+        event = Event.of(effect, now)
+        if isinstance(effect, Alerted):
+            self.alerts.append(event)
             return
-        self.arms = effect
-        model = effect.dropped or effect.candidate or effect.champion
-        self.events.append(Event(now, effect.what, model, effect.why.told, effect.why.evidence))
+        self.events.append(event)
+        if isinstance(effect, Train):
+            self.outcome = self._taught(effect)
+        else:
+            self.arms = effect
 
     def _taught(self, asked: Train) -> Trained:
         """Train what a step asked for, judge it beside the champion, and tell the next step."""
@@ -291,11 +402,5 @@ class _Life:
         self.models.append(asked.model)
         self.seconds += found.seconds
         gate = judge_candidate(past, found.model, replay._model(parent), found.judged_on, self.policy.figures)
-        return Trained(asked.model, gate.passed, gate.why, gate.candidate, gate.champion)
-
-
-def _arms(arms: SetArms) -> Sequence[Arm]:
-    return (
-        Arm(name=CHAMPION, role="champion", model=arms.champion, share=1.0 - arms.share),
-        Arm(name=CANDIDATE, role="challenger", model=arms.candidate or "", share=arms.share),
-    )
+        self.let_in.append(gate.candidate)
+        return Trained.of(asked, found, gate)

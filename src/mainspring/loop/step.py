@@ -6,56 +6,75 @@ for. A step reads no clock, no disk and no chance, so the same ticks give the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
-from mainspring.adaptation.rollout import Judged, begin_stage, decided, observed, said_by
+from mainspring.adaptation.rollout import Judged, begin_stage, decided, observed
 from mainspring.adaptation.trial import Trial
 from mainspring.adaptation.triggers import Why, asked_by
-from mainspring.clock import parse_span
+from mainspring.clock import DAY, HOUR, parse_span
 from mainspring.declare import Full
+from mainspring.loop.monitors import alerts_of, taken_in
+from mainspring.loop.newest import Newest
 from mainspring.loop.signals import StateSignals
 from mainspring.loop.state import (
     Candidate,
     Effect,
     LoopState,
     Matured,
-    Newest,
     Pending,
     Policy,
     SetArms,
     Tick,
     Train,
 )
-from mainspring.monitoring.estimated import expected_rows
+from mainspring.monitoring.inputs import InputsKnown
 from mainspring.monitoring.sketch import Sketch
 from mainspring.monitoring.spread import Spread, added
 
 __all__ = ["begin", "step"]
 
-_NEWEST = 5_000  # settled labels of the champion that its calibration is checked on
-
 
 def begin(
-    policy: Policy, model: str, now: int, quality: Mapping[str, float], reference: Sketch | None = None
+    policy: Policy,
+    model: str,
+    now: int,
+    quality: Mapping[str, float],
+    reference: Sketch | None = None,
+    *,
+    said: Sequence[Any] = (),
+    classes: Sequence[str] = (),
+    slice_values: Mapping[str, tuple[str, ...]] | None = None,
+    every: int = DAY,
+    prefix: str = "",
+    numbered: int = 1,
 ) -> LoopState:
     """Return the state of a loop whose first champion was trained at an instant, judged by these figures.
 
-    `reference` is the sketch of the features that it learned from; without it nothing is ever said to have drifted.
+    `reference` is the sketch of the features that it learned from; without it nothing is ever said to have drifted. `said` is
+    what it predicts of the rows by which it was judged, `slice_values` the values of slices that are told apart, `every` about
+    how long there is between two steps (microseconds). The next model is named by the prefix, "m" and the number after
+    `numbered`.
     """
+    spread = None if reference is None else Spread.of(reference)
+    values = dict(slice_values or {})
     return LoopState(
+        prefix=prefix,
+        numbered=numbered,
         now=now,
         champion=model,
         trained_as_of=now,
-        quality={model: dict(quality)},
-        cohorts={model: policy.nothing_known},
-        expected={model: policy.nothing_known},
+        models={
+            model: policy.followed(quality, now, said=said, classes=classes, reference=spread, slice_values=values)
+        },
+        classes=tuple(classes),
+        slice_values=values,
         layout=None if reference is None else reference.layout,
-        reference={} if reference is None else {model: Spread.of(reference)},
-        seen=None if reference is None else Spread.of(reference),
+        seen=spread,
+        inputs=InputsKnown(width=HOUR if every <= HOUR else DAY),
     )
 
 
@@ -63,6 +82,8 @@ def step(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, list[
     """Go on from a state to the instant of a tick; return what is known then, and what is to be done, in order."""
     state = _heard(policy, state, tick)
     effects: list[Effect] = []
+    state, alerts = alerts_of(policy, state, tick)
+    effects += alerts
     state, done = _rollout(policy, state, tick)
     effects += done
     state, done = _ready(policy, state)
@@ -73,21 +94,7 @@ def step(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, list[
 
 def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
     """Take in what was predicted, which labels matured and what was trained."""
-    answered, matured = tick.answered, tick.matured
-    cohorts, expected = dict(state.cohorts), dict(state.expected)
-    for model, said in answered.predictions.items():
-        by = said_by(said)
-        if model in cohorts and by.any():
-            cohorts[model] = cohorts[model].predicted(answered.decided_at[by])
-            if policy.system.label.task != "regression":
-                rows = {name: expected_rows(figure, said[by]) for name, figure in policy.figures.items()}
-                expected[model] = expected[model].matured(answered.decided_at[by], rows)
-    for model, said in matured.predictions.items():
-        known = said_by(said)
-        if model in cohorts and known.any():
-            y, p = matured.labels[known], said[known]
-            rows = {name: figure.row(y, p) for name, figure in policy.figures.items()}
-            cohorts[model] = cohorts[model].matured(matured.decided_at[known], rows)
+    answered = tick.answered
     pending = state.pending
     if pending is not None and tick.trained is not None and tick.trained.model == pending.model:
         pending = replace(pending, result=tick.trained)
@@ -99,29 +106,13 @@ def _heard(policy: Policy, state: LoopState, tick: Tick) -> LoopState:
         days = {number: each for number, each in days.items() if number >= first}
         days[day] = added([days[day], answered.features]) if day in days else answered.features
     return replace(
-        state,
+        taken_in(policy, state, tick),
         now=tick.now,
-        cohorts=cohorts,
-        expected=expected,
-        newest=_newest(policy, state, tick.settled),
         seen=seen,
         days=days,
         day_ended=tick.now // policy.width > state.now // policy.width,
-        labels_since=state.labels_since + len(matured.labels),
+        labels_since=state.labels_since + len(tick.matured.labels),
         pending=pending,
-    )
-
-
-def _newest(policy: Policy, state: LoopState, settled: Matured) -> Newest:
-    said = settled.predictions.get(state.champion)
-    if policy.system.label.task == "regression" or said is None:
-        return state.newest
-    by = said_by(said)
-    before = state.newest
-    return Newest(
-        (*before.days, *(settled.decided_at[by] // policy.width).tolist())[-_NEWEST:],
-        (*before.predictions, *said[by].tolist())[-_NEWEST:],
-        (*before.labels, *settled.labels[by].tolist())[-_NEWEST:],
     )
 
 
@@ -142,7 +133,7 @@ def _rollout(policy: Policy, state: LoopState, tick: Tick) -> tuple[LoopState, l
     if found.what == "roll back":
         return _rolled_back(state, candidate.model, found.why)
     if candidate.stage + 1 == len(policy.rollout.stages):
-        return _promoted(state, candidate.model, found.why)
+        return _promoted(state, candidate.model, found.why, tried=True)
     return _entered(policy, state, candidate.model, candidate.stage + 1, found.why, trial)
 
 
@@ -164,31 +155,31 @@ def _judged(settled: Matured, champion: str, candidate: Candidate) -> tuple[Judg
     if not known or not mine.any():
         return None, counted
     nothing = np.full_like(known[0], np.nan)
-    both = [(nothing if each is None else each)[mine] for each in said]
-    return Judged(settled.decided_at[mine], settled.labels[mine], *both), counted
+    ours, theirs = ((nothing if each is None else each)[mine] for each in said)
+    selected = None if settled.selected is None else {name: each[mine] for name, each in settled.selected.items()}
+    return Judged(settled.decided_at[mine], settled.labels[mine], ours, theirs, selected), counted
 
 
 def _ready(policy: Policy, state: LoopState) -> tuple[LoopState, list[Effect]]:
     """Let a model that was trained enter the rollout, once it may answer, or pass it over."""
     pending = state.pending
-    if pending is None or pending.result is None or state.now < pending.ready_at:
+    if pending is None or pending.result is None or state.now < (pending.ready_at or 0):
         return state, []
     result = pending.result
     # How good the champion is on the newest labels: what came since is no fault of its age where a new model does no better.
-    champion = {**state.quality.get(state.champion, {}), **result.champion}
-    state = replace(state, pending=None, quality={**state.quality, state.champion: champion})
+    leading = replace(state.leading, quality={**state.leading.quality, **result.champion})
+    state = replace(state, pending=None, models={**state.models, state.champion: leading})
     if not result.passed:
         return state, [SetArms(state.champion, None, "shadow", 0.0, "passed over", result.why, result.model)]
-    known = {**state.quality, result.model: result.quality}
-    state = replace(
-        state,
-        quality=known,
-        cohorts={**state.cohorts, result.model: policy.nothing_known},
-        expected={**state.expected, result.model: policy.nothing_known},
-        reference=state.reference
-        if pending.reference is None
-        else {**state.reference, result.model: pending.reference},
+    followed = policy.followed(
+        result.quality,
+        state.now,
+        said=result.said,
+        classes=state.classes,
+        reference=pending.references.get(result.window or "", pending.references.get("")),
+        slice_values=state.slice_values,
     )
+    state = replace(state, models={**state.models, result.model: followed})
     if not policy.rollout.stages or isinstance(policy.rollout.stages[0], Full):
         return _promoted(state, result.model, result.why)
     return _entered(policy, state, result.model, 0, result.why, None)
@@ -204,13 +195,16 @@ def _training(policy: Policy, state: LoopState) -> tuple[LoopState, list[Effect]
     why = asked_by(retrain.when, StateSignals(policy.figures, policy.horizon, policy.width, state))
     if why is None:
         return state, []
-    model = f"m{state.numbered + 1}"
-    asked = Train(model, state.now, state.champion, retrain.how, retrain.window, why)
+    model = f"{state.prefix}m{state.numbered + 1}"
+    window = retrain.windows if len(retrain.windows) > 1 else retrain.windows[0]
     pending = Pending(
-        model, state.now, state.now + parse_span(retrain.delay), _learned_from(policy, state, retrain.window)
+        model,
+        state.now,
+        None if policy.delay is None else state.now + policy.delay,
+        {each or "": _learned_from(policy, state, each) for each in (*retrain.windows, None)},
     )
     state = replace(state, trained_as_of=state.now, labels_since=0, numbered=state.numbered + 1, pending=pending)
-    return state, [asked]
+    return state, [Train(model, state.now, state.champion, retrain.how, window, why)]
 
 
 def _learned_from(policy: Policy, state: LoopState, window: str | None) -> Spread | None:
@@ -227,36 +221,32 @@ def _entered(
 ) -> tuple[LoopState, list[Effect]]:
     declared = policy.rollout.stages[stage]
     if isinstance(declared, Full):
-        return _promoted(state, model, why)
-    system = policy.system
-    begun = begin_stage(policy.rollout, declared, before, state.now, system.objective, system.label.task, policy.judged)
+        return _promoted(state, model, why, tried=True)
+    system, level = policy.system, None
+    if before is None:
+        lifetime, level = state.lifetime.with_candidate(policy.rollout.alpha)
+        state = replace(state, lifetime=lifetime)
+    begun = begin_stage(
+        policy.rollout, declared, before, state.now, system.objective, system.label.task, policy.judged, level=level
+    )
     state = replace(state, candidate=Candidate(model, stage, state.now, begun.trial))
     return state, [SetArms(state.champion, model, begun.role, begun.share, begun.what, why)]
 
 
-def _promoted(state: LoopState, model: str, why: Why) -> tuple[LoopState, list[Effect]]:
+def _promoted(state: LoopState, model: str, why: Why, *, tried: bool = False) -> tuple[LoopState, list[Effect]]:
     state = replace(
         state,
         champion=model,
         candidate=None,
         newest=Newest(),
-        **_only(state, model),
+        first=None,
+        models={model: state.models[model]},
+        lifetime=state.lifetime.with_promotion() if tried else state.lifetime,
     )
     return state, [SetArms(model, None, "shadow", 0.0, "promoted", why)]
 
 
 def _rolled_back(state: LoopState, model: str, why: Why) -> tuple[LoopState, list[Effect]]:
     champion = state.champion
-    state = replace(state, candidate=None, **_only(state, champion))
+    state = replace(state, candidate=None, models={champion: state.leading})
     return state, [SetArms(champion, None, "shadow", 0.0, "rolled back", why, model)]
-
-
-def _only(state: LoopState, model: str) -> dict[str, Any]:
-    """What the state holds by model, of one alone."""
-    by_model: dict[str, dict[str, Any]] = {
-        "quality": state.quality,
-        "cohorts": state.cohorts,
-        "expected": state.expected,
-        "reference": state.reference,
-    }
-    return {name: {model: held[model]} if model in held else {} for name, held in by_model.items()}

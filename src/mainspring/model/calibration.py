@@ -7,7 +7,10 @@ from msgspec import Struct
 
 from mainspring.model.conformal import Conformal
 
-__all__ = ["Calibration", "CalibrationMap", "Identity", "Isotonic", "Sigmoid", "logit"]
+__all__ = ["SURE", "Calibration", "CalibrationMap", "Identity", "Isotonic", "Sigmoid", "logit"]
+
+SURE = 36.0
+"""The largest logit that a map makes: with a greater one the probability would be 1 in float64, and a mistake cost infinity."""
 
 _EDGE = 1e-12  # probabilities are kept this far from 0 and 1 before their logit is taken
 
@@ -26,7 +29,7 @@ class Sigmoid(Struct, frozen=True, tag="platt"):
     intercept: float
 
     def apply(self, score: np.ndarray) -> np.ndarray:
-        return expit(self.slope * logit(score) + self.intercept)
+        return expit(np.clip(self.slope * logit(score) + self.intercept, -SURE, SURE))
 
 
 class Isotonic(Struct, frozen=True, tag="isotonic"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mainspring.model.calibration import _EDGE, Calibration, Isotonic, Sigmoid
+from mainspring.model.calibration import _EDGE, SURE, Calibration, Isotonic, Sigmoid
 
 __all__ = ["calibrator_of", "expit_one"]
 
@@ -26,7 +26,7 @@ def calibrator_of(calibration: Calibration) -> Callable[[Any], Any] | None:
         return lambda scores: tuple(calibration.apply(np.array([scores]))[0].tolist())
     only = calibration.maps[0]
     if isinstance(only, Sigmoid):
-        return lambda score: expit_one(only.slope * _logit_one(score) + only.intercept)
+        return lambda score: expit_one(min(max(only.slope * _logit_one(score) + only.intercept, -SURE), SURE))
     if isinstance(only, Isotonic):
         scores, probabilities = np.array(only.scores), np.array(only.probabilities)
         return lambda score: float(np.interp(score, scores, probabilities))

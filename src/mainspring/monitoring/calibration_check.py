@@ -23,7 +23,15 @@ from scipy.special import ndtr, stdtr
 
 from mainspring.evaluation.bootstrap import FEWEST_DAYS
 
-__all__ = ["Calibrated", "CalibrationTest", "Unknown", "calibration_test", "check_calibration", "improper"]
+__all__ = [
+    "Calibrated",
+    "CalibrationTest",
+    "Miscalibrated",
+    "Unknown",
+    "calibration_test",
+    "check_calibration",
+    "improper",
+]
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +43,12 @@ class Unknown(Struct, frozen=True, tag=True):
     """What cannot be told, and why, in words."""
 
     reason: str
+
+
+class Miscalibrated(Unknown, frozen=True, tag=True):
+    """That the newest labels contradict the probabilities of a model: what rests on them is unknown for that reason."""
+
+    p_value: float
 
 
 class Calibrated(Struct, frozen=True, tag=True):
@@ -85,9 +99,8 @@ def check_calibration(
     p_value = min(1.0, len(tests) * tests[worst].p_value)
     if p_value <= level:
         whose = "" if p.ndim == 1 else f" of class {worst}"
-        return Unknown(
-            f"The probabilities{whose} do not hold on the newest {len(y):,} labels: {tests[worst].worst} (p = {p_value:.2g})."
-        )
+        told = f"The probabilities{whose} do not hold on the newest {len(y):,} labels: {tests[worst].worst}"
+        return Miscalibrated(f"{told} (p = {p_value:.2g}).", p_value)
     return Calibrated(len(y), p_value, tolerance, max(test.dispersion for test in tests))
 
 

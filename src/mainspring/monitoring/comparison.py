@@ -20,9 +20,19 @@ from mainspring.monitoring.distances import (
 from mainspring.monitoring.layout import CategoryValues, NumberBins
 from mainspring.monitoring.sketch import CategoryCounts, NumberCounts
 
-__all__ = ["CategoryDistance", "Drift", "NumberDistance", "ShareChange", "compare_categories", "compare_numbers"]
+__all__ = [
+    "CELLS",
+    "CategoryDistance",
+    "Drift",
+    "NumberDistance",
+    "ShareChange",
+    "compare_categories",
+    "compare_numbers",
+    "rows_set_apart",
+]
 
-_CELLS = 10
+CELLS = 10
+"""Into how many cells of about equally many rows of the reference numbers fall, at most."""
 
 
 class ShareChange(Struct, frozen=True):
@@ -126,11 +136,16 @@ def _values_apart(before: CategoryCounts, now: CategoryCounts) -> tuple[NDArray[
         names = sorted({value for each in (before, now) for value, _ in each.named})
         counts = [(*each.counts, *(dict(each.named).get(name, 0) for name in names)) for each in (before, now)]
         return np.array(counts, np.int64), (0, 0), 0.0
-    counted = np.array([before.counts, now.counts], np.int64)
+    counted, unlisted = np.array([before.counts, now.counts], np.int64), (before.unlisted, now.unlisted)
+    return counted, unlisted, rows_set_apart(counted, unlisted)
+
+
+def rows_set_apart(counted: NDArray[np.int64], unlisted: tuple[int, int]) -> float:
+    """Return how many rows of both samples a listed value (2, values) has that is listed for certain, see `_values_apart`."""
     last = 0.0
-    if before.unlisted and counted[0].any():
-        last = counted[0].min() * float(1 + (counted[1].sum() + now.unlisted) / (counted[0].sum() + before.unlisted))
-    return counted, (before.unlisted, now.unlisted), last + 4 * math.sqrt(last)
+    if unlisted[0] and counted[0].any():
+        last = counted[0].min() * float(1 + (counted[1].sum() + unlisted[1]) / (counted[0].sum() + unlisted[0]))
+    return last + 4 * math.sqrt(last)
 
 
 def _drift(
@@ -161,7 +176,7 @@ def _tenths(reference: tuple[int, ...]) -> NDArray[np.int64]:
     if not counts.any():
         return np.zeros(1, np.int64)
     middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    return np.unique((middle * _CELLS).astype(np.int64), return_index=True)[1]
+    return np.unique((middle * CELLS).astype(np.int64), return_index=True)[1]
 
 
 def _in_deviations(bins: NumberBins, before: NumberCounts, now: NumberCounts) -> tuple[float | None, float | None]:

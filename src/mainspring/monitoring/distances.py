@@ -174,15 +174,17 @@ def p_of_shares(before: int, rows_before: int, now: int, rows: int) -> float | N
         return min(1.0, 2 * float(ndtr(-max(0.0, abs(now - mean) - 0.5) / deviation)))
     reach = int(40 * deviation + 100)  # beyond it nothing has a probability that a float can hold
     possible = np.arange(max(0, int(mean) - reach), min(total, rows, int(mean) + reach) + 1)
-    shares = np.exp(
-        _log_ways(total, possible) + _log_ways(given - total, rows - possible) - _log_ways(given, np.array(rows))
-    )
+    least = int(possible[0])
+    first = _log_ways(total, least) + _log_ways(given - total, rows - least) - _log_ways(given, rows)
+    left = possible[:-1]  # each probability from the one before: a logarithm instead of four of the gamma function
+    steps = np.log((total - left) * (rows - left) / ((left + 1.0) * (given - total - rows + left + 1.0)))
+    shares = np.exp(first + np.append(0.0, np.cumsum(steps)))
     tails = shares[possible <= now].sum(), shares[possible >= now].sum()
     return min(1.0, 2 * float(min(tails)))
 
 
-def _log_ways(of: int, chosen: NDArray) -> NDArray[np.float64]:
-    return gammaln(of + 1.0) - gammaln(chosen + 1.0) - gammaln(of - chosen + 1.0)
+def _log_ways(of: int, chosen: int) -> float:
+    return float(gammaln(of + 1.0) - gammaln(chosen + 1.0) - gammaln(of - chosen + 1.0))
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

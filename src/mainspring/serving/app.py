@@ -23,10 +23,12 @@ from mainspring.errors import MainspringError, ServingError
 from mainspring.lake import Lake
 from mainspring.serving.access import Access
 from mainspring.serving.ahead import Ahead
+from mainspring.serving.alerts import OpenAlerts
 from mainspring.serving.checkpoint import Checkpoint
 from mainspring.serving.front import Answer, Call, Front
 from mainspring.serving.handlers import Deploys, Site
 from mainspring.serving.lane import Lane
+from mainspring.serving.measured import Measured
 from mainspring.serving.metrics import Metrics
 from mainspring.serving.operations import OPERATIONS, Operation
 from mainspring.serving.problems import body_of
@@ -40,6 +42,7 @@ __all__ = ["App", "make_app"]
 
 _log = logging.getLogger("mainspring.serving")
 _REFRESH_SECONDS = 0.5  # a key that was revoked stops working within a second, and arms change
+_ALERTS_SECONDS = 3.0  # a scraper comes less often
 
 
 def make_app(
@@ -56,30 +59,32 @@ def make_app(
     problems: list[Callable[[], str]] | None = None,
     skew: Callable[[], Skew] = lambda: Skew(0, {}),
     checkpoint: Checkpoint | None = None,
+    alerts: OpenAlerts | None = None,
 ) -> App:
     """Return the ASGI application of a service. Its lifespan ends when everything accepted is durable.
 
     `clock` is real time; `decisions` are asked for on a topic of another broker; each of `problems` tells what keeps the
-    server from its work, or nothing; `skew` what the last check of its features found; `checkpoint` keeps the state now and then.
+    server from its work, or nothing; `skew` what the last check of its features found; `checkpoint` keeps the state now and then;
+    of `alerts` the metrics tell.
     """
     metrics = Metrics()
-    metrics.watch(service, log, skew)
+    metrics.watch(service, log, skew, alerts)
     front = Front(access, service.limits, metrics, log_requests=log_requests)
     site = Site(service, lake, log, deployed, front, clock, ahead, problems or [])
     routed = Starlette(
         routes=[_route(site, operation) for operation in OPERATIONS],
         exception_handlers={404: _no_such_route(site), 405: _no_such_route(site)},
-        lifespan=partial(_living, site, decisions, checkpoint),
+        lifespan=partial(_living, site, decisions, checkpoint, alerts),
     )
     predict = _endpoint(site, next(each for each in OPERATIONS if each.name == "predict"))
-    return App(routed, predict, Lane(site))
+    return App(routed, predict, Lane(site), Measured(service.predictor.system.slos, metrics, service))
 
 
 class App:
-    """The ASGI application, and the lane beside it: a server that knows of lanes asks there first."""
+    """The ASGI application, the lane beside it (a server that knows of lanes asks there first), and what it has counted."""
 
-    def __init__(self, routed: ASGIApp, predict: ASGIApp, lane: Lane) -> None:
-        self._routed, self._predict, self.lane = routed, predict, lane
+    def __init__(self, routed: ASGIApp, predict: ASGIApp, lane: Lane, measured: Measured) -> None:
+        self._routed, self._predict, self.lane, self.measured = routed, predict, lane, measured
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The route that most requests take goes past middleware and routing.
@@ -99,7 +104,11 @@ def _route(site: Site, operation: Operation) -> Route:
 
 @asynccontextmanager
 async def _living(
-    site: Site, decisions: Consumer | None, checkpoint: Checkpoint | None, app: Starlette
+    site: Site,
+    decisions: Consumer | None,
+    checkpoint: Checkpoint | None,
+    alerts: OpenAlerts | None,
+    app: Starlette,
 ) -> AsyncIterator[None]:
     """Keep keys and arms fresh and answer what is asked on topics; end when what was accepted is durable."""
     service = site.service
@@ -111,6 +120,8 @@ async def _living(
         work.append(site.ahead.run())
     if checkpoint is not None:
         work.append(checkpoint.run(service))
+    if alerts is not None:
+        work.append(_refresh_alerts(alerts))
     tasks = [asyncio.create_task(each) for each in work]
     for task in tasks:
         task.add_done_callback(_tell_of_end)
@@ -138,6 +149,15 @@ async def _refresh(site: Site) -> None:
         except MainspringError as error:
             _log.warning("keys or arms cannot be read: %s", error)
         await asyncio.sleep(_REFRESH_SECONDS)
+
+
+async def _refresh_alerts(alerts: OpenAlerts) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(alerts.refresh)
+        except MainspringError as error:
+            _log.warning("alerts cannot be read: %s", error)
+        await asyncio.sleep(_ALERTS_SECONDS)
 
 
 def _no_such_route(site: Site) -> Callable[[Request, Exception], Awaitable[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -13,7 +13,7 @@ from mainspring.answers import Arm, Arms
 from mainspring.clock import Clock, format_instant
 from mainspring.declare import System
 from mainspring.errors import ServingError
-from mainspring.ledger import Deployment, check_arms
+from mainspring.ledger import RETRAIN, Deployment, Run, check_arms
 from mainspring.model import compile_model
 from mainspring.model.bundle import Bundle, load_bundle
 from mainspring.serving.batching import MicroBatcher
@@ -95,18 +95,20 @@ class Deployed:
 
 
 def newest_model(system: System, workspace: Workspace) -> str:
-    """Return the name of the newest model of a system: that of its bundle's folder.
+    """Return the name of the newest model of a system that somebody made: that of its bundle's folder.
+
+    One that a loop trained is not it: such a model answers when the loop says so.
 
     Raises ServingError (SERVE_MODEL) when there is none.
     """
-    names = model_names(system, workspace)
-    if not names:
-        raise ServingError(
-            "SERVE_MODEL",
-            f"The workspace {workspace.root} has no model of {system.name}.",
-            fix="Make one: mainspring run FILE",
-        )
-    return next(iter(names))
+    for run, bundle in _bundles(system, workspace):
+        if run.kind != RETRAIN:
+            return workspace.locate(bundle).name
+    raise ServingError(
+        "SERVE_MODEL",
+        f"The workspace {workspace.root} has no model of {system.name}.",
+        fix="Make one: mainspring run FILE",
+    )
 
 
 def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
@@ -136,11 +138,14 @@ def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
 
 def model_names(system: System, workspace: Workspace) -> dict[str, str]:
     """Return where the bundles of finished runs lie, by the names of their models, newest first."""
+    return {workspace.locate(bundle).name: bundle for _, bundle in _bundles(system, workspace)}
+
+
+def _bundles(system: System, workspace: Workspace) -> Iterator[tuple[Run, str]]:
+    """The bundles of finished runs, newest first."""
     ledger = workspace.ledger
-    return {
-        workspace.locate(model.bundle).name: model.bundle
-        for run in ledger.runs(system=system.name)
-        if run.status == "finished"
-        for model in ledger.models(run.name)
-        if model.bundle is not None
-    }
+    for run in ledger.runs(system=system.name):
+        if run.status == "finished":
+            for model in ledger.models(run.name):
+                if model.bundle is not None:
+                    yield run, model.bundle

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from mainspring.clock import SECOND
 from mainspring.declare import Aggregate, Expression, walk
+from mainspring.serving.alerts import OpenAlerts
 from mainspring.serving.service import Service
 from mainspring.serving.sink import LAKE_GROUP
 from mainspring.serving.skew import Skew
@@ -71,9 +72,13 @@ class Metrics:
 
         return count
 
-    def watch(self, service: Service, log: EmbeddedLog, skew: Callable[[], Skew]) -> None:
-        """Tell of a service, its log and the last check of its features as well, as they are when somebody asks."""
+    def watch(
+        self, service: Service, log: EmbeddedLog, skew: Callable[[], Skew], alerts: OpenAlerts | None = None
+    ) -> None:
+        """Tell of a service, its log, the last check of its features and its alerts, as they are when somebody asks."""
         self.registry.register(_Watched(service, log, skew))
+        if alerts is not None:
+            self.registry.register(_Alerts(alerts))
 
     def text(self) -> bytes:
         """Return all figures as text."""
@@ -144,6 +149,27 @@ class _Watched:
             if committed is not None:
                 behind.add_metric([topic], self._log.end(topic) - committed)
         yield behind
+
+
+class _Alerts:
+    """What is open, and how often somebody was told, as the ledger was last read."""
+
+    def __init__(self, alerts: OpenAlerts) -> None:
+        self._alerts = alerts
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        by = ["monitor", "severity", "owner"]
+        opened = GaugeMetricFamily("mainspring_alerts_open", "Alerts that have not ended.", labels=by)
+        for alert in self._alerts.open:
+            opened.add_metric([alert.monitor, alert.severity, alert.owner], 1)
+        yield opened
+        yield CounterMetricFamily(
+            "mainspring_alerts_sent", "Times that an alert was sent: once, and again when it grew worse.",
+            self._alerts.sends,
+        )  # fmt: skip
 
 
 def _tables(expression: Expression) -> frozenset[str]:

@@ -64,15 +64,17 @@ class Dataset:
         return self.labels.height - self.labels["label"].null_count()
 
 
-def assemble(system: System, facts: Mapping[str, pl.DataFrame]) -> Dataset:
+def assemble(system: System, facts: Mapping[str, pl.DataFrame], *, as_of: int | None = None) -> Dataset:
     """Make the dataset of a system from the rows of its tables, as known at the end of their history.
 
     `facts` maps table names to frames with `_visible_at` and `_seq`, ordered by both. The history begins with the first
-    row of a table that is not static and ends with the last.
+    row of a table that is not static and ends with the last, or at `as_of` (microseconds), where all rows known by then
+    are given: that nothing came since is known too.
 
     Raises DataError (DATA_NO_DECISIONS, DATA_NO_LABELS, DATA_ONE_CLASS).
     """
-    start, as_of = history_bounds(facts)
+    start, last = history_bounds(facts)
+    as_of = last if as_of is None else as_of
     found = find_decisions(system.decision, facts[system.decision.table.__schema__.name], start=start, until=as_of)
     if found.frame.height == 0:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.left_out.items())

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mainspring.clock import parse_span
 from mainspring.declare.estimator import LightGBM, Sklearn, Training
 from mainspring.errors import TrainingError
 from mainspring.model.calibration import Calibration
@@ -24,7 +23,7 @@ from mainspring.training.linear import LinearFitter
 from mainspring.training.sklearn_adapter import SklearnFitter
 from mainspring.training.split import NEVER, Split, split_by_time
 from mainspring.training.task import Task, encode_labels
-from mainspring.training.weights import class_weights, decay_weights, row_weights
+from mainspring.training.weights import declared_weights
 
 __all__ = ["LINEAR", "Rows", "Trained", "Trainer", "Wanted", "fit", "fitter", "train"]
 
@@ -146,17 +145,10 @@ class Trainer:
     def fit(self, wanted: Wanted) -> Model:
         """Fit an uncalibrated model."""
         position = None if len(wanted.part) == len(self._known) else np.searchsorted(self._known, wanted.part)
-        weights = self._weights(wanted.part, wanted.as_of)
+        part = wanted.part
+        weights = declared_weights(self._options, self.task, self._y[part], self._decided_at[part], wanted.as_of)
         predictor = self._fitter.fit(position, weights=weights, without=wanted.without, effort=wanted.effort)
         return Model(schema=self.schema, predictor=predictor, task=self.task.kind, classes=self.task.classes)
-
-    def _weights(self, part: np.ndarray, as_of: int) -> np.ndarray | None:
-        by_class = by_age = None
-        if self._options.class_weight is not None and self.task.kind != "regression":
-            by_class = class_weights(self._y[part], self._options.class_weight, self.task.classes)
-        if self._options.half_life is not None:
-            by_age = decay_weights(self._decided_at[part], as_of, parse_span(self._options.half_life))
-        return row_weights(by_class, by_age)
 
 
 def train(

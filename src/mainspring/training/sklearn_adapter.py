@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from mainspring.model.estimator import EstimatorPredictor
 from mainspring.model.schema import FeatureSchema
 from mainspring.training.task import Task, check_labels
 
-__all__ = ["SklearnFitter"]
+__all__ = ["SklearnFitter", "fitting", "weight_options"]
 
 
 class SklearnFitter:
@@ -51,21 +52,28 @@ class SklearnFitter:
         encoder = LinearEncoder.learn(kept, frame) if self._spec.inputs == "encoded" else None
         inputs = frame.select(kept.names) if encoder is None else encoder.encode(frame)
         estimator = _seeded(self._spec.estimator, self._seed)
-        options = {} if weights is None else _weight_options(estimator, weights)
+        options = {} if weights is None else weight_options(estimator, weights)
         labels = y if self._task.kind == "regression" else y.astype(np.int64)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an estimator that has not converged is judged by its quality
-                estimator.fit(inputs, labels, **options)
-        except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, ArithmeticError) as error:
-            raise TrainingError(
-                "TRAIN_FAILED",
-                f"{type(estimator).__name__} failed while fitting: {error}",
-                fix="Check the estimator's parameters; with inputs='frame' it must take missing values and text itself.",
-            ) from error
+        with fitting(estimator):
+            estimator.fit(inputs, labels, **options)
         return EstimatorPredictor(
             estimator, self._task.kind, tuple(kept.names), encoder, self._scores, len(self._task.classes)
         )
+
+
+@contextmanager
+def fitting(estimator: Any) -> Iterator[None]:
+    """Let an estimator learn: without its warnings, and with its errors as TrainingError (TRAIN_FAILED)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an estimator that has not converged is judged by its quality
+            yield
+    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, ArithmeticError) as error:
+        raise TrainingError(
+            "TRAIN_FAILED",
+            f"{type(estimator).__name__} failed while fitting: {error}",
+            fix="Check the estimator's parameters; with inputs='frame' it must take missing values and text itself.",
+        ) from error
 
 
 def _answers_with_scores(estimator: Any, task: Task) -> bool:
@@ -98,7 +106,7 @@ def _seeded(estimator: Any, seed: int) -> Any:
     return copy.set_params(**unset)
 
 
-def _weight_options(estimator: Any, weights: np.ndarray) -> dict[str, np.ndarray]:
+def weight_options(estimator: Any, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return how weights are passed to fit: to the estimator itself, or to the last step of a pipeline."""
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import has_fit_parameter

@@ -12,7 +12,12 @@ from mainspring.errors import TrainingError
 from mainspring.features.rows import row_expression
 from mainspring.training.split import Split
 
-__all__ = ["taught_where"]
+__all__ = ["taught", "taught_where"]
+
+
+def taught(condition: Expression, decisions: pl.DataFrame) -> np.ndarray:
+    """Return the rows of the decision's table for which a condition is true: those that are to be learned from."""
+    return decisions.select(row_expression(condition).fill_null(False)).to_series().to_numpy()
 
 
 def taught_where(condition: Expression, split: Split, decisions: pl.DataFrame) -> Split:
@@ -20,7 +25,7 @@ def taught_where(condition: Expression, split: Split, decisions: pl.DataFrame) -
 
     Raises TrainingError (TRAIN_SPLIT) where nothing is left to learn from.
     """
-    holds = decisions.select(row_expression(condition).fill_null(False)).to_series().to_numpy()
+    holds = taught(condition, decisions)
     parts = {name: rows[holds[rows]] for name in ("train", "calibrate", "refit") for rows in [getattr(split, name)]}
     left_out = {"judged, not learned from": int((~holds[np.union1d(split.refit, split.train)]).sum())}
     if not all(len(rows) for rows in parts.values()):

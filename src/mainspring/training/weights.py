@@ -7,9 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from mainspring.clock import parse_span
+from mainspring.declare.estimator import Training
 from mainspring.errors import TrainingError
+from mainspring.training.task import Task
 
-__all__ = ["class_weights", "decay_weights", "row_weights"]
+__all__ = ["class_weights", "decay_weights", "declared_weights", "row_weights"]
+
+
+def declared_weights(
+    options: Training, task: Task, y: np.ndarray, decided_at: np.ndarray, as_of: int
+) -> np.ndarray | None:
+    """Return how much rows (n,) count for a model made at an instant (microseconds), as declared; None: all alike."""
+    by_class = by_age = None
+    if options.class_weight is not None and task.kind != "regression":
+        by_class = class_weights(y, options.class_weight, task.classes)
+    if options.half_life is not None:
+        by_age = decay_weights(decided_at, as_of, parse_span(options.half_life))
+    return row_weights(by_class, by_age)
 
 
 def class_weights(y: np.ndarray, class_weight: str | Mapping[Any, float], classes: tuple[str, ...] = ()) -> np.ndarray:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mainspring.declare.lint import history, kinds, labels, names, objectives, policies, reading
+from mainspring.declare.lint import history, kinds, labels, names, objectives, policies, proxies, reading, retraining
 from mainspring.declare.lint.rule import HISTORY_RULES, SYSTEM_RULES, Finding, Severity, TableFacts
 from mainspring.declare.system import System
 
 __all__ = ["Finding", "Severity", "TableFacts", "finding_codes", "lint", "lint_history"]
 
-_RULE_BOOKS = (history, kinds, labels, names, objectives, policies, reading)  # loading them enters their rules
+# Loading them enters their rules.
+_RULE_BOOKS = (history, kinds, labels, names, objectives, policies, proxies, reading, retraining)
 
 
 def lint(system: System) -> list[Finding]:

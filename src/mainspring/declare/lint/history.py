@@ -133,7 +133,7 @@ def training_beyond_history(system: System, facts: Facts) -> Iterator[Problem]:
     known = _span(facts)
     windows = [("Training", system.training.window, system.training.origin)]
     if system.retrain is not None:
-        windows.append(("Retrain", system.retrain.window, system.retrain.origin))
+        windows += [("Retrain", window, system.retrain.origin) for window in system.retrain.windows]
     for who, window, origin in windows:
         if known is not None and window is not None and parse_span(window) > known[1] - known[0]:
             yield Problem(

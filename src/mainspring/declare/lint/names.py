@@ -34,16 +34,16 @@ def unknown_column(system: System) -> Iterator[Problem]:
 
 def _keys(system: System) -> Iterator[tuple[str, type[Table], str, str, Origin | None]]:
     """Every pair of key columns: for what, the fact table, its column, the decision's column, the line."""
-    for name, expression in {**predictors(system), "the label": system.label.outcome}.items():
+    for name, expression in {**predictors(system), **{w: each.outcome for w, each in system.outcomes.items()}}.items():
         for aggregate in aggregates(expression):
             if aggregate.table is not None:
                 for theirs, ours in aggregate.by:
                     yield name, aggregate.table, theirs, ours, aggregate.origin
-    label = system.label
-    table = next((node.table for node in walk(label.outcome) if hasattr(node, "table")), None)
-    if table is not None:
-        for theirs, ours in label.by:
-            yield "the label", table, theirs, ours, label.origin
+    for who, label in system.outcomes.items():
+        table = next((node.table for node in walk(label.outcome) if hasattr(node, "table")), None)
+        if table is not None:
+            for theirs, ours in label.by:
+                yield who, table, theirs, ours, label.origin
 
 
 @rule(

@@ -37,6 +37,7 @@ def unknown_metric(system: System) -> Iterator[Problem]:
     names = METRIC_NAMES[task] + (("payoff",) if objective.payoff is not None else ())
     used: list[tuple[str, str | None, Origin | None]] = [("The objective", objective.metric, objective.origin)]
     used += [("A guard", guard.metric, guard.origin) for guard in objective.guards]
+    used += [("An SLO", slo.of, slo.origin) for slo in system.slos if not slo.is_operational]
     used += [
         (type(t).__name__, t.metric, t.origin)
         for trigger in (system.retrain.when if system.retrain else ())

@@ -156,7 +156,7 @@ def unbounded_latest(system: System) -> Iterator[Problem]:
 
 @rule("long-window", "warning", "A feature looks back further than the span a model is trained on.")
 def long_window(system: System) -> Iterator[Problem]:
-    windows = [system.training.window, system.retrain.window if system.retrain else None]
+    windows = [system.training.window, *(system.retrain.windows if system.retrain else ())]
     trained_on = min((window for window in windows if window), key=parse_span, default=None)
     for name, expression in predictors(system).items():
         for aggregate in aggregates(expression):
