@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-replay bench-drift bench-estimated bench-serving reliability clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-replay bench-drift bench-estimated bench-serving bench-beside reliability clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-estimated: .venv/dev .venv-bench-monitoring/peers ## quality before labels
 
 bench-serving: .venv/dev .venv-bench-serving/peers ## requests a second beside FastAPI, MLServer, MLflow and BentoML; needs wrk, 7 minutes and 1 GB
 	$(BIN)/python benchmarks/serving.py --peer-python .venv-bench-serving/bin/python
+
+bench-beside: .venv/dev ## what a server loses by the loop and by a retraining beside it; needs wrk, 9 minutes
+	$(BIN)/python benchmarks/beside.py
 
 reliability: .venv/dev ## kill a running server 50 times under load, and count what of all that it acknowledged is lost or there twice
 	$(BIN)/python benchmarks/reliability.py --lives 50

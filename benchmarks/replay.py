@@ -1,9 +1,10 @@
 """Live through the flights of 2013 with the declared policy, by days and by hours, and count what is not LightGBM's own time.
 
 The system is built first (facts and features of 336,777 decisions). Then the whole loop is replayed from March to December:
-predictions, labels that come late, quality by day, sketches of 75 features by day, drift and calibration checked each day,
-retraining every week on 90 days, shadow, canary, promotion or rollback. Training and predicting happen in LightGBM and are
-timed apart. No peer replays a system; the last line on stdout is one JSON object.
+predictions, labels that come late, sketches of 75 features by day, retraining every week on 90 days, shadow, canary, promotion
+or rollback, and every monitor of inputs, features, predictions and outcomes with the alerts that come of them. Training and
+predicting happen in LightGBM and are timed apart; so are the classifiers of the monitor "domain", which are LightGBM's too.
+No peer replays a system; the last line on stdout is one JSON object.
 
     python benchmarks/replay.py            by days and by hours
     python benchmarks/replay.py --hours 0  by days alone
@@ -19,12 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import polars as pl
 
 from mainspring.adaptation.retraining import Past
 from mainspring.clock import DAY, HOUR
@@ -35,6 +38,7 @@ from mainspring.loop.example import find_system_file
 from mainspring.loop.replay import Replay
 from mainspring.loop.state import Policy
 from mainspring.model.model import Model
+from mainspring.monitoring import domain
 from mainspring.training import NEVER
 from mainspring.training import dataset as datasets
 from mainspring.workspace import Workspace
@@ -42,8 +46,8 @@ from mainspring.workspace import Workspace
 WARM_UP = 60 * DAY
 
 
-def dataset_of(folder: Path) -> datasets.Dataset:
-    """Build the flights and read their dataset back."""
+def history_of(folder: Path) -> tuple[datasets.Dataset, dict[str, pl.DataFrame]]:
+    """Build the flights and read their dataset back, and the facts that it was made from."""
     command = [
         str(Path(sys.executable).with_name("mainspring")),
         "run",
@@ -53,13 +57,17 @@ def dataset_of(folder: Path) -> datasets.Dataset:
         "--json",
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    ledger = Workspace.open(folder, create=False).ledger
-    run = ledger.runs()[0]
-    (stored,) = ledger.datasets(run.name)
+    workspace = Workspace.open(folder, create=False)
+    run = workspace.ledger.runs()[0]
+    (stored,) = workspace.ledger.datasets(run.name)
     path = folder / (stored.path or "")
     data = datasets.read_dataset(path, left_out={}, as_of=0)
     known = data.label_known_at[data.label_known_at < NEVER]
-    return replace(data, as_of=int(known.max()))
+    lake = workspace.lake(run.system)
+    tables = load_system(find_system_file("flights")).system.tables
+    snapshots = lake.snapshots(tables)
+    frames = {table.__schema__.name: lake.read(table, snapshots[table.__schema__.name]) for table in tables}
+    return replace(data, as_of=int(known.max())), frames
 
 
 class Stopwatch:
@@ -98,12 +106,12 @@ def everything(system: System) -> Retrain:
     )
 
 
-def measure(past: Past, begin: int, every: int) -> dict[str, Any]:
+def measure(past: Past, begin: int, every: int, facts: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Replay once; return the seconds in and outside LightGBM, and what happened."""
-    watch = Stopwatch()
+    watch, apart = Stopwatch(), Stopwatch()
     start = time.perf_counter()
-    with watch.running():
-        life = Replay(past, begin, every)
+    with watch.running(), mock.patch.object(domain, "_fitted", apart.wrap(domain._fitted)):
+        life = Replay(past, begin, every, facts)
         story = life.run("everything", Policy.of(past.system, everything(past.system), past.system.rollout))
     whole = time.perf_counter() - start
     counts = {
@@ -114,7 +122,9 @@ def measure(past: Past, begin: int, every: int) -> dict[str, Any]:
         "decisions": len(life.rows),
         "seconds": round(whole, 2),
         "lightgbm": round(watch.seconds, 2),
-        "without_lightgbm": round(whole - watch.seconds, 2),
+        "domain_lightgbm": round(apart.seconds, 2),
+        "without_lightgbm": round(whole - watch.seconds - apart.seconds, 2),
+        "alerts": sum(event.what == "alert opened" for event in story.alerts),
         **counts,
     }
 
@@ -126,12 +136,12 @@ def main() -> None:
     load = round(os.getloadavg()[0], 2)
     system = load_system(find_system_file("flights")).system
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        data = dataset_of(Path(scratch))
+        data, facts = history_of(Path(scratch))
     begin = int(data.decided_at[0]) + WARM_UP
     past = Past(system, data, begin)
-    found = {"days": measure(past, begin, DAY)}
+    found = {"days": measure(past, begin, DAY, facts)}
     if options.hours:
-        found["hours"] = measure(past, begin, options.hours * HOUR)
+        found["hours"] = measure(past, begin, options.hours * HOUR, facts)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     cores = len(os.sched_getaffinity(0))
     print(json.dumps({"name": "replay", **found, "peak_gb": round(memory, 2), "cores": cores, "load_before": load}))

@@ -91,9 +91,11 @@ def checkouts() -> list[dict[str, Any]]:
     ]
 
 
-def start_ours(stack: ExitStack, bundle: Bundle, workspace: Path, folder: Path) -> tuple[Running, list[list[float]]]:
+def start_ours(
+    stack: ExitStack, bundle: Bundle, workspace: Path, folder: Path, *options: str
+) -> tuple[Running, list[list[float]]]:
     """Start our server and check its answers; return it with the features of what it is asked, as the booster takes them."""
-    server = stack.enter_context(started(OURS, serve_ours(workspace), folder))
+    server = stack.enter_context(started(OURS, serve_ours(workspace, *options), folder))
     told = server.wait_until(lambda: where_ours(server))
     url = f"{told['address']}/v1/predict"
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {told['key']}"}

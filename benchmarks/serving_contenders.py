@@ -66,10 +66,10 @@ PEERS = {
 }  # fmt: skip
 
 
-def serve_ours(workspace: Path) -> list[str]:
+def serve_ours(workspace: Path, *options: str) -> list[str]:
     """The command that serves the newest model of a workspace, with features from state and a durable journal."""
-    options = ["--port", "0", "--json", "--rate", "1000000", "--workspace", str(workspace)]
-    return [str(Path(sys.executable).with_name("mainspring")), "serve", str(SYSTEM), *options]
+    always = ["--port", "0", "--json", "--rate", "1000000", "--workspace", str(workspace)]
+    return [str(Path(sys.executable).with_name("mainspring")), "serve", str(SYSTEM), *always, *options]
 
 
 def where_ours(server: Server) -> Mapping[str, str] | None:

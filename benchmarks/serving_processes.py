@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["Server", "free_port", "started"]
+__all__ = ["Server", "family", "free_port", "started"]
 
 READY_SECONDS = 120
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Server:
         )
 
     def _signal(self, number: int) -> None:
-        for process in _family(self.process.pid):
+        for process in family(self.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
@@ -83,7 +83,7 @@ def free_port() -> int:
         return held.getsockname()[1]
 
 
-def _family(first: int) -> list[int]:
+def family(first: int) -> list[int]:
     """A process and its descendants, parents first."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):

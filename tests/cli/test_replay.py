@@ -21,6 +21,10 @@ def test_policies_are_compared_and_the_run_is_on_record(workspace: Path, mainspr
     for figures in found["policies"].values():
         assert 0 < figures["log_loss"] < 2
         assert figures["labels"] > 100
+    assert found["policies"]["last-label"]["alerts"] is None
+    assert set(found["policies"]["never"]["alerts"]) == {"sent", "true", "false", "missed"}
+    for monitor in found["monitors"]:
+        assert {"monitor", "alerts", "true", "incidents", "told", "lead_days", "needs_labels", "reason"} <= set(monitor)
     page = Path(found["report"]).read_text()
     assert found["recommendation"]["policy"] in page
     assert json.loads(Path(found["report_json"]).read_text())["recommendation"]
@@ -32,7 +36,17 @@ def test_policies_are_compared_and_the_run_is_on_record(workspace: Path, mainspr
 def test_people_see_a_table_and_what_to_take(workspace: Path, mainspring: Command) -> None:
     told = mainspring("replay", str(SHOP), *OPTIONS)
     assert told.code == 0
-    for word in ("policy", "never", "last-label", "weekly", "daily-continue", "Take ", "report "):
+    for word in (
+        "policy",
+        "never",
+        "last-label",
+        "weekly",
+        "daily-continue",
+        "alerts true",
+        "missed",
+        "Take ",
+        "report ",
+    ):
         assert word in told.out
 
 

@@ -245,3 +245,13 @@ def test_a_guard_on_the_payoff_holds_at_the_gate(at_least: float, passed: bool) 
     figures = figures_of("binary", guarded)
     gate = judge_candidate(history_of, late.model, early.model, late.judged_on, figures)
     assert ("payoff at least" in gate.why.told) == (not passed)
+
+
+@pytest.mark.parametrize(("measured", "later"), [(5 * HOUR, 6 * HOUR), (13 * HOUR, 18 * HOUR), (None, 6 * HOUR)])
+def test_a_delay_as_measured_is_waited_for_and_where_nothing_was_measured_the_next_step_has_the_model(
+    measured: int | None, later: int
+) -> None:
+    policy = Policy.of(system, Retrain(when=Every("7d"), delay="measured"), None, measured_delay=measured)
+    story = Replay(past(30), START, 6 * HOUR).run("any", policy)
+    asked, became = story.events[:2]
+    assert (asked.what, became.at - asked.at) == ("train", later)

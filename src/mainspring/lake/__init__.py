@@ -7,6 +7,7 @@ keeps what passes and quarantines the rest, `Lake.read` gives it back as of a sn
 from mainspring.lake.contract import Conformed, conform
 from mainspring.lake.ingestion import Ingested
 from mainspring.lake.lake import Lake
+from mainspring.lake.recent import RecentRows
 from mainspring.lake.sources import read_source, to_frame
 
-__all__ = ["Conformed", "Ingested", "Lake", "conform", "read_source", "to_frame"]
+__all__ = ["Conformed", "Ingested", "Lake", "RecentRows", "conform", "read_source", "to_frame"]

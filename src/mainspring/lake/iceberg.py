@@ -17,8 +17,10 @@ from mainspring.errors import ContractError, WorkspaceError
 from mainspring.lake.parsing import DTYPES, TIME
 
 if TYPE_CHECKING:
+    import pyarrow
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import DataScan
     from pyiceberg.table import Table as IcebergTable
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "NO_SNAPSHOT",
     "QUARANTINE",
     "QUARANTINE_SUFFIX",
+    "REVISIONS",
     "SEQ",
     "VISIBLE_AT",
     "broken",
@@ -47,12 +50,14 @@ __all__ = [
 
 SEQ, ARRIVED_AT, VISIBLE_AT = "_seq", "_arrived_at", "_visible_at"
 # Properties of a table: the declaration its rows were checked against, the next place in the order of ingestion, the digest
-# of the batch last stored, whose facts are all there, and what SQL must know to say when a row is visible.
+# of the batch last stored, whose facts are all there, how often history came in and rows were taken away, and what SQL must
+# know to say when a row is visible.
 BATCH = "mainspring.batch"
-CONTRACT, NEXT_SEQ, HISTORIES, KNOWN_AT, LAG = (
+CONTRACT, NEXT_SEQ, HISTORIES, REVISIONS, KNOWN_AT, LAG = (
     "mainspring.contract",
     "mainspring.next-seq",
     "mainspring.histories",
+    "mainspring.revisions",
     "mainspring.known-at",
     "mainspring.lag",
 )
@@ -111,8 +116,12 @@ def rows(
     *,
     snapshot_id: int | None = None,
     where: BooleanExpression | None = None,
+    after: int | None = None,
 ) -> pl.DataFrame:
     """Read the columns of a table as of a snapshot (None: the newest), in no particular order; a column it lacks is missing.
+
+    `after` leaves out the rows of commits up to that sequence number: their files are not opened, nor are the manifests that
+    name no other.
 
     Raises ContractError (CONTRACT_TYPE) for a column that is stored as another kind, WorkspaceError (WORKSPACE_BROKEN) when
     a file of the table is gone or damaged, or there is no such snapshot.
@@ -134,8 +143,9 @@ def rows(
             )
     present = tuple(name for name in dtypes if name in stored)
     filters: dict[str, Any] = {} if where is None else {"row_filter": where}
+    scan = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters)
     try:
-        arrow = table.scan(snapshot_id=snapshot_id, selected_fields=present, **filters).to_arrow()
+        arrow = scan.to_arrow() if after is None else _newer(table, scan, after)
     except (OSError, pyarrow.ArrowInvalid) as error:
         raise broken(table.name()[-1], error) from error
     frame = pl.DataFrame(pl.from_arrow(arrow))
@@ -143,6 +153,23 @@ def rows(
         pl.col(name).cast(dtype) if name in stored else pl.lit(None, dtype).alias(name)
         for name, dtype in dtypes.items()
     )
+
+
+def _newer(table: IcebergTable, scan: DataScan, after: int) -> pyarrow.Table:
+    """What a scan finds in the files of commits after a sequence number."""
+    from pyiceberg.io.pyarrow import ArrowScan
+    from pyiceberg.table import FileScanTask
+
+    snapshot = scan.snapshot()
+    manifests = [] if snapshot is None else snapshot.manifests(table.io)
+    files = [
+        FileScanTask(entry.data_file)
+        for manifest in manifests
+        if manifest.sequence_number > after
+        for entry in manifest.fetch_manifest_entry(table.io)
+        if (entry.sequence_number or 0) > after  # a manifest that was merged names old files as well
+    ]
+    return ArrowScan(table.metadata, table.io, scan.projection(), scan.row_filter).to_table(files)
 
 
 def stored_columns(table: IcebergTable, snapshot_id: int | None = None) -> dict[str, str]:

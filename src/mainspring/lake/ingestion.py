@@ -27,6 +27,7 @@ from mainspring.lake.iceberg import (
     NO_SNAPSHOT,
     QUARANTINE,
     QUARANTINE_SUFFIX,
+    REVISIONS,
     SEQ,
 )
 from mainspring.lake.identity import Sifted, batch_digest, identity, sift
@@ -229,6 +230,8 @@ def _store(
         properties[NEXT_SEQ] = str(next_seq + len(fresh))
         if arrived_at is None or replace:
             properties[HISTORIES] = str(int(stored.properties.get(HISTORIES, 0)) + 1)
+        if replace:
+            properties[REVISIONS] = str(int(stored.properties.get(REVISIONS, 0)) + 1)
         arrived = arrived_at.gather(fresh[ROW]) if isinstance(arrived_at, pl.Series) else pl.lit(arrived_at, pl.Int64)
         append = fresh.drop(ROW).with_columns(
             arrived.cast(TIME).alias(ARRIVED_AT),

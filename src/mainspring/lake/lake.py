@@ -20,7 +20,16 @@ from mainspring.storage import storage_errors
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-__all__ = ["Lake", "visible_at"]
+__all__ = ["Lake", "Mark", "visible_at"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a table has been written. Between two marks with the same `revision` rows came and none went."""
+
+    revision: str
+    commit: int
+    snapshot_id: int
 
 
 @dataclass(frozen=True)
@@ -76,14 +85,15 @@ class Lake:
         known_before: int | None = None,
         matching: Mapping[str, str] | None = None,
         known_after: int | None = None,
+        since: Mark | None = None,
     ) -> pl.DataFrame:
         """Read facts as of a snapshot (None: the newest), sorted by `_visible_at` and `_seq`.
 
         The declared columns (or those of them named) come in declared order; then `_visible_at`, from when a row may be
         used (known_at plus lag, and not before a live row arrived; missing in a static table: always), and `_seq`, its
         place in the order of ingestion. `known_before` keeps the rows visible before that instant, `known_after` those visible
-        after it, `matching` those with these texts in these columns (files that cannot hold them are not read). A column
-        declared after a row was stored is missing in it.
+        after it, `matching` those with these texts in these columns (files that cannot hold them are not read), `since`
+        those that were stored after a mark of the table. A column declared after a row was stored is missing in it.
 
         Raises ContractError (CONTRACT_TYPE) when a column is stored as another kind.
         """
@@ -103,6 +113,7 @@ class Lake:
             dtypes,
             snapshot_id=snapshot_id,
             where=iceberg.all_of(conditions),
+            after=None if since is None else since.commit,
         )
         found = found.with_columns(visible_at(schema, pl.col(ARRIVED_AT)).alias(VISIBLE_AT))
         if known_at is not None and known_before is not None:
@@ -133,6 +144,19 @@ class Lake:
             count = "" if stored is None else stored.properties.get(iceberg.HISTORIES, "")
             found[name] = f"{stored.metadata.table_uuid} {count}" if stored is not None and count else ""
         return found
+
+    def mark(self, table: type[Table] | str) -> Mark:
+        """Return how far a table, named by itself or by the name that it is stored under, has been written."""
+        name = table if isinstance(table, str) else table.__schema__.name
+        stored = iceberg.load(self._catalog, (self.namespace, name))
+        if stored is None:
+            return Mark("", 0, NO_SNAPSHOT)
+        revision = f"{stored.metadata.table_uuid} {stored.properties.get(iceberg.REVISIONS, '')}"
+        snapshot = stored.current_snapshot()
+        commit, snapshot_id = (
+            (0, NO_SNAPSHOT) if snapshot is None else (snapshot.sequence_number or 0, snapshot.snapshot_id)
+        )
+        return Mark(revision, commit, snapshot_id)
 
     def expire(self, table: type[Table], *, keep: int) -> None:
         """Let all snapshots of a table go but the newest `keep`, of a table that no run pins; all facts stay.

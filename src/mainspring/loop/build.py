@@ -7,14 +7,15 @@ it (evaluation), and is counted in the sketches and the card of the bundle that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from mainspring.clock import Clock, format_instant
+from mainspring.adaptation.retraining import Past
+from mainspring.clock import DAY, Clock, format_instant
 from mainspring.declare import System, encode
 from mainspring.errors import BundleError
 from mainspring.evaluation.baselines import competitors
@@ -24,12 +25,15 @@ from mainspring.evaluation.report import RunContext, evaluation_json, write_repo
 from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
 from mainspring.ledger import Ledger, Run, Stage
+from mainspring.loop.compared import Compared
+from mainspring.loop.comparing import compare_policies
 from mainspring.loop.context import run_context
 from mainspring.loop.facts import Facts
 from mainspring.loop.gather import gather, stage_key
 from mainspring.loop.lesson import Lesson
 from mainspring.loop.record import record_run
 from mainspring.loop.recorded import recorded
+from mainspring.loop.replay_page import policy_section
 from mainspring.loop.stages import Made, Progress, Stages
 from mainspring.loop.system_file import LoadedSystem
 from mainspring.model import Model
@@ -40,12 +44,21 @@ from mainspring.training import dataset as datasets
 from mainspring.training import decision_threshold, train
 from mainspring.workspace import Workspace
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "Lives", "build"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lives:
+    """A replay that a build is to end with: the policies beside those that are always compared, and from when on (microseconds)."""
+
+    policies: Sequence[str]
+    start: int
+    every: int = DAY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a run made. `notes` are the lint's warnings, paths are absolute."""
+    """What a run made. `notes` are the lint's warnings, paths are absolute; `compared` is a replay, where one was asked for."""
 
     run: Run
     system: System
@@ -56,16 +69,27 @@ class Built:
     report: Path
     report_json: Path
     notes: tuple[str, ...] = ()
+    compared: Compared | None = None
 
 
-def build(loaded: LoadedSystem, workspace: Workspace, *, clock: Clock, progress: Progress, kind: str = "run") -> Built:
+def build(
+    loaded: LoadedSystem,
+    workspace: Workspace,
+    *,
+    clock: Clock,
+    progress: Progress,
+    kind: str = "run",
+    replay: Lives | None = None,
+) -> Built:
     """Run every stage, or take it from an earlier run where nothing that it depends on has changed.
+
+    With `replay` the report ends its judgement of the model with what the whole system would have done.
 
     Killed or interrupted at any time, the workspace stays whole: what was finished is used again, the run is shown as
     interrupted. Raises MainspringError of any kind.
     """
     with recorded(loaded.system, workspace, clock=clock, progress=progress, kind=kind) as (run, stages, notes):
-        return _Build(loaded, workspace, clock, progress, run, stages, notes).all()
+        return _Build(loaded, workspace, clock, progress, run, stages, notes, replay).all()
 
 
 class _Build:
@@ -80,9 +104,11 @@ class _Build:
         run: Run,
         stages: Stages,
         notes: list[str],
+        replay: Lives | None,
     ) -> None:
         self.loaded, self.system, self.workspace = loaded, loaded.system, workspace
         self.clock, self.progress, self.run, self.stages, self.notes = clock, progress, run, stages, notes
+        self.replay = replay
 
     @property
     def ledger(self) -> Ledger:
@@ -118,7 +144,8 @@ class _Build:
             make=lambda: self.make_bundle(facts, lesson, model, evaluation, bundle_key),
         )
         keys = {"declaration": self.system.fingerprint, "dataset": data_key, "model": model_key}
-        report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, keys))
+        compared = None if self.replay is None else self.replayed(facts, data, data_key, self.replay)
+        report, document = self.stages.run("report", lambda: self.make_report(facts, data, evaluation, keys, compared))
         files = {"dataset": known.path, "bundle": bundle, "report": report, "json": document}
         record_run(self.workspace, self.run.name, self.system, facts, data, model, evaluation, keys, files)
         run = self.ledger.finish_run(
@@ -134,6 +161,7 @@ class _Build:
             report=report,
             report_json=document,
             notes=tuple(self.notes),
+            compared=compared,
         )
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -237,13 +265,39 @@ class _Build:
             return None
         return Made(folder, folder.name)
 
+    def replayed(self, facts: Facts, data: datasets.Dataset, data_key: str, lives: Lives) -> Compared:
+        key = stage_key(data_key, self.system.fingerprint, list(lives.policies), lives.start, lives.every)
+        path = self.workspace.cache / f"replay-{key}.json"
+
+        def make() -> Made[Compared]:
+            past = Past(self.system, data, lives.start)
+            found = compare_policies(past, lives.policies, start=lives.start, every=lives.every, facts=facts.frames)
+            write_atomically(path, msgspec.json.encode(found, enc_hook=plain_number))
+            return Made(found, _lived(found), path=self.workspace.relative(path))
+
+        def load(stage: Stage) -> Made[Compared] | None:
+            try:
+                stored = self.workspace.locate(stage.path or "").read_bytes()
+                found = msgspec.json.decode(stored, type=Compared)
+            except (OSError, msgspec.DecodeError):
+                return None
+            return Made(found, _lived(found))
+
+        return self.stages.reuse("replay", key, load=load, make=make)
+
     def make_report(
-        self, facts: Facts, data: datasets.Dataset, evaluation: Evaluation, fingerprints: Mapping[str, str]
+        self,
+        facts: Facts,
+        data: datasets.Dataset,
+        evaluation: Evaluation,
+        fingerprints: Mapping[str, str],
+        compared: Compared | None,
     ) -> Made[tuple[Path, Path]]:
         page = self.workspace.reports / f"{self.run.name}.html"
         document = page.with_suffix(".json")
         with storage_errors(page):
-            write_report(evaluation, self.context(facts, data, fingerprints), page)
+            more = [] if compared is None else [policy_section(compared)]
+            write_report(evaluation, self.context(facts, data, fingerprints), page, more)
         write_atomically(document, evaluation_json(evaluation))
         return Made((page, document), page.name)
 
@@ -262,3 +316,7 @@ class _Build:
 def _verdict(evaluation: Evaluation) -> str:
     figure = evaluation.metrics.get(evaluation.metric)
     return f"{evaluation.metric} {figure.value:.4f}" if figure is not None else f"{evaluation.metric} unknown"
+
+
+def _lived(found: Compared) -> str:
+    return f"{len(found.policies)} policies over {found.decisions:,} decisions"

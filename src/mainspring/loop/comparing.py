@@ -4,81 +4,31 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec import Struct
+import polars as pl
 from numpy.typing import NDArray
 
 from mainspring.adaptation.retraining import Past
-from mainspring.clock import DAY, format_instant
+from mainspring.adaptation.triggers import leaves
+from mainspring.clock import DAY, HOUR, format_instant, parse_span
+from mainspring.declare import Degraded
 from mainspring.evaluation.baselines import last_label
 from mainspring.evaluation.metric import metric_named, metrics_for, objective_metric
+from mainspring.loop.compared import Alerting, Compared, EventTold, PolicyResult, Recommendation, Week
+from mainspring.loop.hindsight import Hindsight, judged_alerts
+from mainspring.loop.incidents import input_incidents, quality_incidents
 from mainspring.loop.policies import LAST_LABEL, NEVER_RETRAIN, described, retrain_named
-from mainspring.loop.replay import Event, Replay, Story
-from mainspring.loop.state import Policy
+from mainspring.loop.replay import Replay, Story
+from mainspring.loop.state import Event, Policy
 from mainspring.monitoring.realised import figures_of, judged_by
 
-__all__ = ["Compared", "PolicyResult", "Recommendation", "compare_policies"]
+__all__ = ["compare_policies"]
 
 _WEEK = 7 * DAY
 _Z = 1.6448536269514722  # one-sided 95%
-
-
-class EventTold(Struct, frozen=True):
-    """Something that the loop did."""
-
-    at: str
-    what: str
-    model: str
-    told: str
-
-
-class Week(Struct, frozen=True):
-    """A week of decisions: when it began, how many have a label, and the figures over them."""
-
-    begin: str
-    labels: int
-    figures: dict[str, float]
-
-
-class PolicyResult(Struct, frozen=True, kw_only=True):
-    """What became of a policy."""
-
-    name: str
-    description: str
-    figures: dict[str, float]  # over all decisions whose label is known
-    labels: int
-    worth: float | None  # payoff of all these decisions together
-    retrainings: int
-    training_minutes: float
-    training_cost: float
-    promotions: int
-    rollbacks: int
-    passed_over: int
-    weeks: list[Week]
-    events: list[EventTold]
-
-
-class Recommendation(Struct, frozen=True):
-    """Which policy to take, and why."""
-
-    policy: str
-    reason: str
-
-
-class Compared(Struct, frozen=True, kw_only=True):
-    """Policies over the same decisions."""
-
-    system: str
-    begin: str
-    end: str
-    decisions: int
-    metric: str
-    unit: str  # of worth and cost
-    policies: list[PolicyResult]
-    recommendation: Recommendation
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +40,26 @@ class _Told:
 
 
 def compare_policies(
-    past: Past, names: Sequence[str], *, start: int, every: int = DAY, cost_of_an_hour: float = 1.0
+    past: Past,
+    names: Sequence[str],
+    *,
+    start: int,
+    every: int = DAY,
+    cost_of_an_hour: float = 1.0,
+    facts: Mapping[str, pl.DataFrame] | None = None,
+    measured_delay: int = HOUR,
 ) -> Compared:
     """Live through the history under each policy, from `start` (microseconds) on; "never" and "last-label" are always among them.
 
-    `cost_of_an_hour` of training is in the unit of the payoff.
+    `cost_of_an_hour` of training is in the unit of the payoff. `facts` are the rows that the past was made from, by table;
+    without them nobody watches what comes in. `measured_delay` (microseconds) is what `Retrain(delay="measured")` stands for.
 
     Raises DeclarationError (DECLARE_OPTION) for a name that no policy has.
     """
     system = past.system
     wanted = list(dict.fromkeys([NEVER_RETRAIN, LAST_LABEL, *names]))
     retrains = {name: retrain_named(name, system) for name in wanted}  # before anything takes time
-    replay = Replay(past, start, every)
+    replay = Replay(past, start, every, facts)
     judge = _Judge(replay, cost_of_an_hour)
     told: list[_Told] = []
     for name in wanted:
@@ -113,7 +71,7 @@ def compare_policies(
                 told.append(judge.told(name, baseline.description, baseline.prediction, None))
             continue
         retrain = retrains[name]
-        story = replay.run(name, Policy.of(system, retrain, system.rollout))
+        story = replay.run(name, Policy.of(system, retrain, system.rollout, measured_delay=measured_delay))
         told.append(judge.told(name, described(name), story.answers, story))
     told.sort(key=lambda each: each.losses.mean())
     return Compared(
@@ -132,6 +90,7 @@ class _Judge:
     """Judges answers to the decisions of a replay by the labels that are known at its end."""
 
     def __init__(self, replay: Replay, cost_of_an_hour: float) -> None:
+        self._replay = replay
         past = replay.past
         objective, task = past.system.objective, past.task.kind
         self._task, self._cost = task, cost_of_an_hour
@@ -165,6 +124,7 @@ class _Judge:
             promotions=count["promoted"],
             rollbacks=count["rolled back"],
             passed_over=count["passed over"],
+            alerting=None if story is None else Alerting.of(self.hindsight(story)),
             weeks=self._weeks(p),
             events=[EventTold(format_instant(e.at), e.what, e.model, e.told) for e in events],
         )
@@ -172,6 +132,23 @@ class _Judge:
         if self._worth is not None:
             losses = losses + result.training_cost / max(1, len(losses))
         return _Told(result, losses)
+
+    def hindsight(self, story: Story) -> Hindsight:
+        """Return what all labels, which only hindsight has, say of the alerts of a story."""
+        system, loss, replay = self._replay.past.system, self._loss, self._replay
+        let_in = np.array([each.get(loss.name, np.nan) for each in story.let_in])[story.answered_by[self._known]]
+        triggers = leaves(system.retrain.when) if system.retrain is not None else ()
+        quality = quality_incidents(
+            loss,
+            self._at,
+            loss.row(self._y, story.answers[self._known]),
+            let_in,
+            horizon=parse_span(system.label.within),
+            by=next((each.by for each in triggers if type(each) is Degraded and each.metric == loss.name), None),
+        )
+        decided_last = int(replay.past.data.decided_at[-1])
+        inputs = input_incidents(system.tables, replay.facts, replay.start, decided_last)
+        return judged_alerts(story.alerts, quality + inputs, replay.start, replay.end)
 
     def surely_worse(self, one: _Told, other: _Told) -> bool:
         """Whether one is worse than another with 95% confidence; the decisions of one day count as one."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mainspring.clock import DAY, parse_span
 from mainspring.declare import System
 from mainspring.labels.proxies import mature_frictions, mature_proxies
-from mainspring.lake import Lake
+from mainspring.lake import Lake, RecentRows
 from mainspring.loop.decision_columns import asks_for_rows, keys_of, selected_of, slices_of
 from mainspring.loop.live_state import Heard
 from mainspring.loop.state import MOST_ROWS, ROWS_OVER, Answered, Matured, Rows
@@ -36,7 +36,7 @@ from mainspring.training.dataset import feature_kinds
 __all__ = ["Hearing", "newest_prediction"]
 
 _LATE = DAY  # what comes into the lake later than this after its time is not heard any more
-_AT, _SEQ = "_heard_at", "_seq"
+_AT, _SEQ, _VISIBLE = "_heard_at", "_seq", "_visible_at"
 
 
 def newest_prediction(lake: Lake) -> int:
@@ -48,13 +48,13 @@ def newest_prediction(lake: Lake) -> int:
 class Hearing:
     """What is new for ticks in (begin, until], read once; `between` cuts it at each of them."""
 
-    def __init__(self, system: System, task: Task, lake: Lake, heard: Heard, begin: int, until: int) -> None:
-        self._system, self._task, self._lake, self._until = system, task, lake, until
+    def __init__(self, system: System, task: Task, recent: RecentRows, heard: Heard, begin: int, until: int) -> None:
+        self._system, self._task, self._recent, self._until = system, task, recent, until
         self._within = parse_span(system.label.within)
         self._first = begin - self._within - _LATE
         rows = ["row"] if asks_for_rows(system) else []
         made = _predictions(
-            self._lake,
+            recent,
             ["prediction_id", "decided_at", "answered_at", "model", "arm", "prediction", "classes", *rows],
             after=self._first,
             until=until,
@@ -106,7 +106,7 @@ class Hearing:
 
     def rows(self, heard: Heard, until: int) -> Rows:
         """Return the settled decisions of some weeks with their features, every so many of them."""
-        hearing = Hearing(self._system, self._task, self._lake, heard, until - ROWS_OVER, until)
+        hearing = Hearing(self._system, self._task, RecentRows(self._lake), heard, until - ROWS_OVER, until)
         settled = hearing._outcomes.filter(
             (pl.col("settled_at") <= until) & (pl.col("decided_at").to_physical() > until - ROWS_OVER)
         ).sort("decided_at", "made_seq")
@@ -120,16 +120,25 @@ class Hearing:
 
     def spread(self, layout: Layout, heard: Heard, until: int) -> Spread | None:
         """Return how the features of decisions are spread that were answered by an instant and not told before."""
-        stored = _predictions(
-            self._lake,
-            ["prediction_id", "decided_at", "answered_at", "arm", "features"],
+        made = _predictions(
+            self._recent,
+            ["prediction_id", "decided_at", "answered_at", "arm"],
             after=heard.features_until - _LATE,
             until=until,
             newer_than=heard.after,
         )
-        new = _new(stored.filter("asked"), _AT, heard.features, heard.features_until, until)
+        new = _new(made.filter("asked"), _AT, heard.features, heard.features_until, until)
         if not new.height:
             return None
+        # Features are the most of what is stored of a prediction: read for these alone.
+        visible = _instants(new[_VISIBLE])
+        stored = self._lake.read(
+            PREDICTIONS_TABLE,
+            columns=["features"],
+            known_after=int(visible.min()) - 1,
+            known_before=int(visible.max()) + 1,
+        )
+        new = new.join(stored.select(_SEQ, "features"), on=_SEQ, how="left", maintain_order="left")
         return Spread.of(Sketch.empty(layout).add(_features(self._system, new)))
 
     def after(self, heard: Heard, *, features_until: int | None) -> Heard:
@@ -140,13 +149,17 @@ class Hearing:
 
     # -- how -------------------------------------------------------------------------------------------------------------
 
+    @property
+    def _lake(self) -> Lake:
+        return self._recent.lake
+
     def _labelled(self, made: pl.DataFrame) -> pl.DataFrame:
         """The decisions that have a label: the first one, when it was known, and when and with which it is settled.
 
         Somebody may correct a label: the newest one that is known at the end of the horizon counts then.
         """
         outcomes = (
-            self._lake.read(OUTCOMES_TABLE, known_after=self._first, known_before=self._until + 1)
+            self._recent.read(OUTCOMES_TABLE, known_after=self._first, known_before=self._until + 1)
             .with_columns(pl.col("known_at").to_physical())
             .sort("known_at", _SEQ)
         )
@@ -186,7 +199,7 @@ class Hearing:
             return {}
         decisions = self._decisions(self._asked.sort("decided_at", _SEQ))
         facts = {
-            table.__schema__.name: self._lake.read(table, known_after=self._first, known_before=self._until + 1)
+            table.__schema__.name: self._recent.read(table, known_after=self._first, known_before=self._until + 1)
             for table in self._system.tables
         }
         told = mature(declared, self._system.decision, decisions, facts, as_of=self._until)
@@ -238,12 +251,12 @@ def _values(decisions: pl.DataFrame, told: pl.DataFrame) -> NDArray[np.float64]:
     return found["value"].fill_null(np.nan).to_numpy()
 
 
-def _predictions(lake: Lake, columns: list[str], *, after: int, until: int, newer_than: int) -> pl.DataFrame:
+def _predictions(recent: RecentRows, columns: list[str], *, after: int, until: int, newer_than: int) -> pl.DataFrame:
     """Predictions as the lake has them, with the time of each, whether it was asked for, and of which it is (a shadow's)."""
     arm = pl.concat_str(pl.lit("."), "arm")
     shadow = pl.col("prediction_id").str.ends_with(arm)
     return (
-        lake.read(PREDICTIONS_TABLE, columns=columns, known_after=after, known_before=until + 1)
+        recent.read(PREDICTIONS_TABLE, columns=columns, known_after=after, known_before=until + 1)
         .filter(pl.col(_SEQ) > newer_than)
         .with_columns(
             pl.max_horizontal(pl.col("answered_at", "decided_at").to_physical()).alias(_AT),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -59,7 +59,8 @@ def quality_incidents(
     in; a decision where either is NaN does not count. Of each `over` whole days (UTC) one after the other the figure is held
     against the mean of `let_in`. They are bad where it is worse by at least `by` (None: a twentieth of that mean) and, with
     two-sided 95% (Student's t over the means of days, for the decisions of a day share its weather), worse at all. Bad spans
-    that overlap or touch are one incident. `horizon` (microseconds) is when the labels of a decision are settled.
+    that overlap or touch are one incident. `horizon` (microseconds) is when the labels of a decision are settled: those of the
+    first span, from the day on which it was worse by enough, could have told the incident.
     """
     known = ~(np.isnan(rows) | np.isnan(let_in))
     if not known.any():
@@ -67,14 +68,10 @@ def quality_incidents(
     before = np.square(let_in[known]) if figure.root else let_in[known]
     day = decided_at[known] // DAY
     first, count = int(day.min()), int(day.max() - day.min()) + 1
-    number, value, usual = (np.bincount(day - first, each, count) for each in (None, rows[known], before))
-    bad: list[tuple[int, float, float]] = []
-    for end in range(over, count + 1):
-        span = slice(end - over, end)
-        found = _worse(figure, number[span], value[span], usual[span], by)
-        if found is not None:
-            bad.append((first + end, *found))
-    return [_quality(figure, spell, over, horizon) for spell in _joined(bad, over)]
+    sums = [np.bincount(day - first, each, count).astype(float) for each in (np.ones(len(day)), rows[known], before)]
+    worse = {end: _worse(figure, [each[end - over : end] for each in sums], by) for end in range(over, count + 1)}
+    bad = [end for end, found in worse.items() if found is not None and found.surely]
+    return [_quality(figure, worse, spell, first, over, horizon) for spell in _joined(bad, over)]
 
 
 def input_incidents(
@@ -115,10 +112,17 @@ def _in_a_row(days: Instants, place: int) -> bool:
     return len(days) >= place + _ALWAYS and int(days[place + _ALWAYS - 1] - days[place]) == _ALWAYS - 1
 
 
-def _worse(
-    figure: Figure, number: Floats, value: Floats, usual: Floats, by: float | None
-) -> tuple[float, float] | None:
-    """The figure over some days and what it was when models were let in, where it is surely worse; a root is taken at the end."""
+class _Worse(NamedTuple):
+    """The figure over some days, what it was when models were let in, and whether more than chance has made it worse."""
+
+    value: float
+    before: float
+    surely: bool
+
+
+def _worse(figure: Figure, sums: Sequence[Floats], by: float | None) -> _Worse | None:
+    """What is worse by enough, from sums by day (rows, their values, what those were); None where it is not, or cannot be told."""
+    number, value, usual = sums
     some = number > 0
     days, rows = int(some.sum()), float(number.sum())
     if days < _FEWEST_DAYS:
@@ -130,33 +134,39 @@ def _worse(
     surely = worse_by(figure, found, before) > float(stdtrit(days - 1, 0.975)) * error
     if figure.root:
         found, before = math.sqrt(max(found, 0.0)), math.sqrt(max(before, 0.0))
-    least = _WORSE * abs(before) if by is None else by
-    return (found, before) if surely and worse_by(figure, found, before) >= least else None
+    enough = worse_by(figure, found, before) >= (_WORSE * abs(before) if by is None else by)
+    return _Worse(found, before, surely) if enough else None
 
 
-def _joined(bad: list[tuple[int, float, float]], over: int) -> list[list[tuple[int, float, float]]]:
-    """Bad spans, by the day after their last one, in groups of those that overlap or touch."""
-    groups: list[list[tuple[int, float, float]]] = []
-    for span in bad:
-        if groups and span[0] - over <= groups[-1][-1][0]:
-            groups[-1].append(span)
+def _joined(bad: Sequence[int], over: int) -> list[list[int]]:
+    """The ends of bad spans in groups whose spans overlap or touch."""
+    groups: list[list[int]] = []
+    for end in bad:
+        if groups and end - over <= groups[-1][-1]:
+            groups[-1].append(end)
         else:
-            groups.append([span])
+            groups.append([end])
     return groups
 
 
-def _quality(figure: Figure, spell: list[tuple[int, float, float]], over: int, horizon: int) -> Incident:
-    begin, end = spell[0][0] - over, spell[-1][0]
-    _, value, before = max(spell, key=lambda each: worse_by(figure, each[1], each[2]))
+def _quality(
+    figure: Figure, worse: Mapping[int, _Worse | None], spell: Sequence[int], first: int, over: int, horizon: int
+) -> Incident:
+    found = [each for each in map(worse.get, spell) if each is not None]
+    most = max(found, key=lambda each: worse_by(figure, each.value, each.before))
+    told_by = spell[0]
+    while worse.get(told_by - 1) is not None:  # not surely yet; but whoever asks for less could have told
+        told_by -= 1
+    begin, end = first + spell[0] - over, first + spell[-1]
     return Incident(
         kind="quality",
         about=figure.name,
         begin=begin * DAY,
         end=end * DAY,
-        told_by=spell[0][0] * DAY + horizon,
+        told_by=(first + told_by) * DAY + horizon,
         until=end * DAY + horizon + DAY,  # most monitors look once a day
-        told=f"{figure.name} was {value:.4f} over the worst {over} days from {_date(begin)} to {_date(end - 1)}; when the models "
-        f"that answered were let in it was {before:.4f}.",
+        told=f"From {_date(begin)} to {_date(end - 1)}: {figure.name} was {most.value:.4f} over the worst {over} days, and "
+        f"{most.before:.4f} when the models that answered were let in.",
     )
 
 

@@ -20,6 +20,7 @@ from mainspring.adaptation.triggers import Why
 from mainspring.clock import DAY, HOUR, format_instant
 from mainspring.declare import System
 from mainspring.errors import LedgerError
+from mainspring.lake import RecentRows
 from mainspring.ledger import KeptLoop, LoopEvent
 from mainspring.loop.decision_columns import slice_values_of
 from mainspring.loop.heard import Hearing, newest_prediction
@@ -54,7 +55,9 @@ class Live:
         """`every` is the time between two steps, microseconds. Raises DeclarationError, WorkspaceError."""
         self._system, self._workspace, self._trainer, self._every = system, workspace, trainer, every
         self._policy = Policy.of(system, system.retrain, system.rollout)
+        self._fingerprint = system.fingerprint  # of a large declaration it takes its time
         self._lake, self._ledger = workspace.lake(system.name), workspace.ledger
+        self._recent = RecentRows(self._lake)
         self._before = newest_prediction(self._lake)
         self._step, self.state = self._read()
         self._operations: list[MeasuredCounts] = []  # told of, and not yet taken in by a step
@@ -174,8 +177,9 @@ class Live:
         if not due:
             return
         task = task_of(self._system.label.task, self._system.objective, loop.classes)
+        self._recent.look_again()
         silences = self._ledger.alerts.silences(self._system.name, wall)
-        hearing = Hearing(self._system, task, self._lake, state.heard, loop.now, due[-1])
+        hearing = Hearing(self._system, task, self._recent, state.heard, loop.now, due[-1])
         for at in due:
             before, heard = loop.now, state.heard
             answered = hearing.answered(heard, before, at)
@@ -185,7 +189,7 @@ class Live:
                 answered = dataclasses.replace(answered, features=hearing.spread(loop.layout, heard, at))
                 features_until = at
             taught = None if state.asked is None else self._trainer.poll(state.asked, wall)
-            inputs, looked_at = seen_in_lake(self._lake, self._system.tables, at, state.looked_at)
+            inputs, looked_at = seen_in_lake(self._recent, self._system.tables, at, state.looked_at)
             tick = Tick(
                 at,
                 answered,
@@ -228,7 +232,7 @@ class Live:
         kept = self._ledger.loops.kept(self._system.name)
         if kept is None:
             return 0, None
-        return kept.step, read_live(kept, self._system.fingerprint)
+        return kept.step, read_live(kept, self._fingerprint)
 
     def _commit(
         self, state: LiveState, effects: Sequence[Effect], at: int, wall: int, *, deploy: bool = True
@@ -242,7 +246,7 @@ class Live:
         ]
         kept = KeptLoop(
             system=self._system.name,
-            declaration=self._system.fingerprint,
+            declaration=self._fingerprint,
             step=self._step + 1,
             at=at,
             written_at=wall,

@@ -22,6 +22,7 @@ from mainspring.adaptation.triggers import Why
 from mainspring.clock import DAY
 from mainspring.labels.proxies import mature_frictions, mature_proxies
 from mainspring.loop.decision_columns import keys_of, selected_of, slice_values_of, slices_of
+from mainspring.loop.hints import Hints
 from mainspring.loop.state import (
     MOST_ROWS,
     ROWS_OVER,
@@ -84,13 +85,14 @@ class Replay:
         """
         self.past, self.start, self.every, self.facts = past, start, every, facts or {}
         self.first = past.made_by(start)
+        self.decided_at = past.data.decided_at
         self.end = int(past.data.as_of)
         self._taught: dict[tuple[Any, ...], Candidate] = {}
         self._said: dict[tuple[Any, ...], _Predictions] = {}
         self._first = self._train((start, None, "fresh"), lambda: trained(past, start))
         self.reference = Sketch.over(past.data.features[: self.first], past.kinds)
         self._spreads: dict[tuple[int, int], Spread] = {}
-        rows = np.arange(self.first, len(past.data.decided_at))
+        rows = np.arange(self.first, len(self.decided_at))
         waiting = past.data.label_known_at[rows]
         self._as_known = rows[np.argsort(waiting, kind="stable")]
         self._known_at = past.data.label_known_at[self._as_known]
@@ -156,29 +158,6 @@ class Replay:
         return self._said[key]
 
 
-@dataclass(frozen=True, eq=False)
-class Hints:
-    """What was told of decisions before their labels: the value of each, and the rows in the order in which that was settled."""
-
-    value: NDArray[np.float64]  # (decisions,) NaN where nothing was told
-    rows: NDArray[np.intp]
-    settled_at: NDArray[np.int64]  # of these rows
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame, first: int) -> Hints:
-        """Of the rows from the first on that are answered; the others are history that nobody watched."""
-        value = frame["value"].fill_null(np.nan).to_numpy()
-        rows = first + np.flatnonzero(~np.isnan(value[first:]))
-        at = frame["settled_at"].to_physical().to_numpy()[rows]
-        order = np.argsort(at, kind="stable")
-        return cls(value, rows[order], at[order].astype(np.int64))
-
-    def between(self, begin: int, until: int) -> NDArray[np.intp]:
-        """The rows that were settled in (begin, until], in that order."""
-        low, high = np.searchsorted(self.settled_at, [begin, until], side="right")
-        return self.rows[low:high]
-
-
 class _Predictions:
     """What one model says of rows, asked for in their order and computed some days ahead."""
 
@@ -190,8 +169,7 @@ class _Predictions:
     def of(self, low: int, high: int) -> NDArray[np.float64]:
         """Return the predictions of the rows [low, high)."""
         if not self._begin <= low <= high <= self._end:
-            decided_at = self._past.data.decided_at
-            last = int(decided_at[high - 1]) + _AHEAD if high > low else 0
+            last = int(self._past.data.decided_at[high - 1]) + _AHEAD if high > low else 0
             self._begin, self._end = low, max(high, self._past.made_by(last))
             self._held = self._model.predict(self._past.data.features[self._begin : self._end])
         return self._held[low - self._begin : high - self._begin]
@@ -203,7 +181,7 @@ class _Life:
     def __init__(self, replay: Replay, policy: Policy) -> None:
         self.replay, self.policy, self.past = replay, policy, replay.past
         first, task = replay.first, replay.past.task
-        count = len(self.past.data.decided_at) - first
+        count = len(self.replay.decided_at) - first
         shape = (count, len(task.classes)) if task.kind == "multiclass" else (count,)
         self.answers = np.full(shape, np.nan)
         self.beside = np.full(shape, np.nan)  # what a shadow said
@@ -295,7 +273,7 @@ class _Life:
         """Let the arms that are set answer the decisions of some rows; return when those were made and who said what."""
         arms, first = self.arms, self.replay.first
         here = slice(low - first, high - first)
-        decided_at = self.past.data.decided_at[low:high]
+        decided_at = self.replay.decided_at[low:high]
         champion = self._said(arms.champion, low, high)
         predictions = {arms.champion: champion}
         self.answers[here] = champion
@@ -325,7 +303,7 @@ class _Life:
 
     def _matured(self, rows: NDArray[np.intp]) -> Matured:
         rows = rows[~np.isnan(self.past.y[rows])]
-        return Matured(self.past.data.decided_at[rows], self.past.y[rows], self._said_of(rows))
+        return Matured(self.replay.decided_at[rows], self.past.y[rows], self._said_of(rows))
 
     def _said_of(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
         """What each model said of some decisions, NaN where it did not."""
@@ -353,19 +331,19 @@ class _Life:
         )
 
     def _hinted(self, rows: NDArray[np.intp], hints: Hints) -> Matured:
-        return Matured(self.past.data.decided_at[rows], hints.value[rows], self._said_of(rows))
+        return Matured(self.replay.decided_at[rows], hints.value[rows], self._said_of(rows))
 
     def _met(self, rows: NDArray[np.intp], hints: Hints) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return self.past.data.decided_at[rows], hints.value[rows]
+        return self.replay.decided_at[rows], hints.value[rows]
 
     def _rows(self, now: int) -> Rows:
         """The settled rows of the last weeks."""
         data, replay = self.past.data, self.replay
         newest = replay._as_settled[: self.settled]
-        newest = np.sort(newest[data.decided_at[newest] > now - ROWS_OVER])
+        newest = np.sort(newest[replay.decided_at[newest] > now - ROWS_OVER])
         newest = newest[:: max(1, -(-len(newest) // MOST_ROWS))]
         newest = newest[~np.isnan(self.past.y[newest])]
-        return Rows(data.decided_at[newest], self.past.y[newest], self._said_of(newest), data.features[newest])
+        return Rows(replay.decided_at[newest], self.past.y[newest], self._said_of(newest), data.features[newest])
 
     def _keys(self, rows: NDArray[np.intp] | slice) -> pl.DataFrame:
         """The keys of some decisions."""

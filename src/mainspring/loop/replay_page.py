@@ -1,16 +1,14 @@
-"""The page of a replay: which policy to take, what each would have done, and when."""
+"""The page of a replay: which policy to take, what each would have done, and whether its alerts were worth hearing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mainspring
-from mainspring.evaluation.report.charts import Chart, sized_spec
 from mainspring.evaluation.report.components import (
     Child,
     Html,
+    absent,
     disclosure,
     element,
     figure,
@@ -19,16 +17,17 @@ from mainspring.evaluation.report.components import (
     section,
     table,
 )
-from mainspring.evaluation.report.page import html_document
-from mainspring.evaluation.report.wording import capital, count, instant, metric_title, number, plural
-from mainspring.loop.comparing import Compared, PolicyResult
+from mainspring.evaluation.report.page import Section, page_of
+from mainspring.evaluation.report.wording import capital, instant, metric_title, number, percent, plural
+from mainspring.loop.compared import Alerting, Compared, PolicyResult
 from mainspring.loop.policies import NEVER_RETRAIN
+from mainspring.loop.policy_table import TextTable, monitor_table, policy_table
+from mainspring.loop.replay_charts import alert_chart, money_chart, week_chart
 from mainspring.storage import write_atomically
 
-__all__ = ["replay_page", "write_replay_page"]
+__all__ = ["policy_section", "replay_page", "write_replay_page"]
 
 _MOST_EVENTS = 400
-_ACCENT, _SECOND, _QUIET = "var(--series-1)", "var(--series-2)", "var(--quiet)"
 
 
 def write_replay_page(found: Compared, run: str, generated: str, path: Path) -> None:
@@ -41,46 +40,38 @@ def write_replay_page(found: Compared, run: str, generated: str, path: Path) -> 
 
 def replay_page(found: Compared, run: str, generated: str) -> str:
     """Return the page as one HTML document that works offline."""
-    header = element(
-        "header",
-        paragraph("Replay", class_="kicker"),
-        element("h1", found.system),
-        paragraph(
-            f"{plural(found.decisions, 'decision')} from {instant(found.begin)[:10]} to {instant(found.end)[:10]}, lived through "
-            f"{plural(len(found.policies), 'time')}: once under each policy.",
-            class_="purpose",
-        ),
-        paragraph(f"Run {run}, {instant(generated)}", class_="aside"),
-        element("noscript", paragraph("Charts need JavaScript. Each has a sentence and a table that say the same.")),
-    )
-    titles = [
-        ("verdict", "Which policy"),
-        ("time", "Over time"),
-        ("money", "Quality against money"),
-        ("loop", "What it did"),
+    sections = [
+        Section("verdict", "Which policy", _verdict(found)),
+        Section("time", "Over time", section("time", "Over time", _over_time(found))),
+        Section("alerts", "Alerts in hindsight", _alerts(found)),
+        Section("money", "Quality against money", _money(found)),
+        Section("loop", "What it did", _loop(found)),
     ]
-    contents = element(
-        "nav",
-        element("ol", (element("li", element("a", title, href=f"#{name}")) for name, title in titles)),
-        aria_label="Contents",
+    return page_of(
+        sections,
+        kicker="Replay",
+        title=found.system,
+        head=f"{found.system}: replay {run}",
+        purpose=f"{_lived(found)} Each policy is one life.",
+        made=f"Run {run}, {instant(generated)}",
+        version=mainspring.__version__,
     )
-    sections = (_verdict(found), _over_time(found), _money(found), _loop(found))
-    footer = element(
-        "footer", paragraph(f"Written by Mainspring {mainspring.__version__}. This page makes no request to anyone.")
-    )
-    skip = element("a", "Skip to the verdict", href="#verdict", class_="skip")
-    body = (skip, header, element("div", contents, element("main", sections), class_="columns"), footer)
-    return html_document(f"{found.system}: replay {run}", body)
 
 
-def columns_of(found: Compared) -> list[str]:
-    """Return the figures that the table of policies shows, the objective's metric first."""
-    names = list(dict.fromkeys([found.metric, *(name for each in found.policies for name in each.figures)]))
-    return [
-        name
-        for name in names
-        if name in ("log_loss", "auc", "brier", "accuracy", "rmse", "mae", "payoff", found.metric)
-    ]
+def policy_section(found: Compared) -> Section:
+    """Return a replay in one section, for a page that is about more: the table, the timeline, and the best monitors."""
+    lead = f"{_lived(found)} Take {found.recommendation.policy}. {found.recommendation.reason}"
+    body = section(
+        "replay", "What the system would have done", _policies(found), _over_time(found), _monitors(found), lead=lead
+    )
+    return Section("replay", "The system, replayed", body)
+
+
+def _lived(found: Compared) -> str:
+    return (
+        f"{plural(found.decisions, 'decision')} from {instant(found.begin)[:10]} to {instant(found.end)[:10]}, lived through under "
+        f"{plural(len(found.policies), 'policy', 'policies')}."
+    )
 
 
 def _verdict(found: Compared) -> Html:
@@ -92,61 +83,26 @@ def _verdict(found: Compared) -> Html:
     if chosen.worth is not None:
         shown.append(figure("Worth", f"{chosen.worth:,.0f} {found.unit}".strip(), "all decisions together"))
     shown.append(figure("Training", f"{chosen.training_minutes:.1f} min", plural(chosen.retrainings, "retraining")))
-    return section(
-        "verdict",
-        "Which policy",
-        figures(shown),
-        _table(found),
-        lead=found.recommendation.reason,
-    )
+    if chosen.alerting is not None:
+        alerts = chosen.alerting
+        detail = f"{alerts.true} true, {alerts.false} false; {plural(alerts.missed, 'incident')} missed"
+        shown.append(figure("Alerts", f"{alerts.sent:,}", detail))
+    return section("verdict", "Which policy", figures(shown), _policies(found), lead=found.recommendation.reason)
 
 
-def _table(found: Compared) -> Html:
-    names = columns_of(found)
-    rows: list[list[Child]] = []
-    for each in found.policies:
-        mark = element("strong", each.name) if each.name == found.recommendation.policy else each.name
-        rows.append(
-            [
-                mark,
-                *(number(each.figures.get(name)) for name in names),
-                *([f"{each.worth:,.0f}"] if each.worth is not None else []),
-                count(each.retrainings),
-                f"{each.training_minutes:.1f}",
-                f"{each.training_cost:.2f}",
-                count(each.promotions),
-                count(each.rollbacks),
-                count(each.passed_over),
-            ]
-        )
-    worth = [f"worth {found.unit}".strip()] if found.policies[0].worth is not None else []
-    head = [
-        "policy",
-        *map(metric_title, names),
-        *worth,
-        "retrainings",
-        "minutes",
-        "cost",
-        "promoted",
-        "rolled back",
-        "passed over",
+def _policies(found: Compared) -> Html:
+    made = policy_table(found)
+    rows: list[list[Child]] = [
+        [element("strong", row[0]) if row[0] == found.recommendation.policy else row[0], *row[1:]] for row in made.rows
     ]
-    return table("Policies, the best first", head, rows, numeric=range(1, len(head)))
+    return table("Policies, the best first", made.columns, rows, made.numeric)
 
 
 def _over_time(found: Compared) -> Html:
-    metric = next(iter(found.policies[0].weeks[0].figures)) if found.policies[0].weeks else found.metric
-    rows = [
-        {"start": week.begin, "policy": each.name, "value": week.figures.get(metric), "rows": week.labels}
-        for each in found.policies
-        for week in each.weeks
-    ]
-    title = metric_title(metric)
     best = found.policies[0]
-    text = f"The {title} of each week of decisions. Over all of them {best.name} is best with {number(best.figures.get(metric))}."
-    drawn = Chart("weeks", f"{capital(title)} by week", text, _lines(rows, title, _colours(found)))
+    metric = next(iter(best.weeks[0].figures)) if best.weeks else found.metric
     behind = table(
-        f"{capital(title)} by week",
+        f"{capital(metric_title(metric))} by week",
         ["week of", *(each.name for each in found.policies)],
         [
             [instant(week.begin)[:10], *(number(_of_week(each, week.begin, metric)) for each in found.policies)]
@@ -154,37 +110,83 @@ def _over_time(found: Compared) -> Html:
         ],
         numeric=range(1, 1 + len(found.policies)),
     )
-    return section("time", "Over time", drawn.placed(behind))
+    return week_chart(found, metric, _named(found, NEVER_RETRAIN).alerting).placed(behind)
+
+
+def _alerts(found: Compared) -> Html:
+    """The alerts of never to retrain, by which monitors are ranked, for nothing is repaired there; then those of the others."""
+    watched = _named(found, NEVER_RETRAIN).alerting
+    if watched is None:
+        return section("alerts", "Alerts in hindsight", absent("Nobody watched."))
+    parts: list[Child] = [_monitors(found)]
+    if watched.alerts:
+        parts.append(alert_chart(watched).placed(_alert_table(watched)))
+    parts.append(_incidents(watched) if watched.incidents else absent("Nothing went wrong that hindsight could tell."))
+    for each in found.policies:
+        if each.alerting is None or each.name == NEVER_RETRAIN:
+            continue
+        inside: list[Child] = [_incidents(each.alerting)] if each.alerting.incidents else []
+        if each.alerting.monitors:
+            inside += [_plain("Its monitors", monitor_table(each.alerting)), _alert_table(each.alerting)]
+        parts.append(
+            disclosure(f"{each.name}: {_told(each.alerting)}", *(inside or [absent("There is nothing to show.")]))
+        )
+    return section("alerts", "Alerts in hindsight", parts, lead=f"Under {NEVER_RETRAIN}: {_told(watched)}.")
+
+
+def _told(alerts: Alerting) -> str:
+    return (
+        f"{plural(alerts.sent, 'alert')} sent, {alerts.true} true and {alerts.false} false; {alerts.missed} of "
+        f"{plural(len(alerts.incidents), 'incident')} missed"
+    )
+
+
+def _monitors(found: Compared) -> Child:
+    watched = _named(found, NEVER_RETRAIN).alerting
+    if watched is None or not watched.monitors:
+        return absent("No monitor raised an alert.")
+    best = watched.monitors[0]
+    about = paragraph(
+        f"Monitors are judged under {NEVER_RETRAIN}, for there nothing is repaired, and by all that they raised, sent or not. "
+        f"{capital(best.monitor)} is worth most: {best.reason[:1].lower()}{best.reason[1:]} An alert raised on any day at random "
+        f"would be true with {percent(watched.by_chance)}: what counts is to be open in incidents and not else."
+    )
+    return [about, _plain("Monitors, the one that told most for least first", monitor_table(watched))]
+
+
+def _alert_table(alerts: Alerting) -> Html:
+    rows = [
+        [instant(each.at)[:16], each.monitor, "true" if each.true else "false", each.told]
+        for each in alerts.alerts[:_MOST_EVENTS]
+    ]
+    return table("Alerts that were sent", ["opened", "monitor", "in hindsight", "what it said"], rows)
+
+
+def _incidents(alerts: Alerting) -> Html:
+    rows = [
+        [each.begin[:10], each.about, "nobody" if each.missed else "somebody", each.told] for each in alerts.incidents
+    ]
+    return table("Incidents, as all labels tell", ["from", "of", "was told", "what happened"], rows)
+
+
+def _plain(caption: str, made: TextTable) -> Html:
+    return table(caption, made.columns, made.rows, made.numeric)
 
 
 def _money(found: Compared) -> Html:
     worth = found.policies[0].worth is not None
     title = f"worth ({found.unit})" if worth else metric_title(found.metric)
-    rows = [
-        {
-            "policy": each.name,
-            "cost": each.training_cost,
-            "value": each.worth if worth else each.figures.get(found.metric),
-        }
-        for each in found.policies
-    ]
-    text = f"What each policy costs in training against {title}: {found.recommendation.reason}"
-    drawn = Chart(
-        "frontier",
-        "Quality against money",
-        text,
-        _points(rows, title, f"training ({found.unit or 'cost'})", _colours(found)),
-    )
+    values = [each.worth if worth else each.figures.get(found.metric) for each in found.policies]
     behind = table(
         "Quality against money",
         ["policy", "cost of training", title],
         [
-            [each.name, f"{each.training_cost:.2f}", number(each.worth if worth else each.figures.get(found.metric))]
-            for each in found.policies
+            [each.name, f"{each.training_cost:.2f}", number(value)]
+            for each, value in zip(found.policies, values, strict=True)
         ],
         numeric=(1, 2),
     )
-    return section("money", "Quality against money", drawn.placed(behind))
+    return section("money", "Quality against money", money_chart(found, title, values).placed(behind))
 
 
 def _loop(found: Compared) -> Html:
@@ -213,54 +215,3 @@ def _named(found: Compared, name: str) -> PolicyResult:
 
 def _of_week(each: PolicyResult, begin: str, metric: str) -> float | None:
     return next((week.figures.get(metric) for week in each.weeks if week.begin == begin), None)
-
-
-def _colours(found: Compared) -> list[tuple[str, str]]:
-    """Two policies stand out: the one to take, and never to retrain (or, where that is the one, the best of the others)."""
-    chosen = found.recommendation.policy
-    other = NEVER_RETRAIN if chosen != NEVER_RETRAIN else next((e.name for e in found.policies if e.name != chosen), "")
-    marked = {chosen: _ACCENT, other: _SECOND}
-    return [(each.name, marked.get(each.name, _QUIET)) for each in found.policies]
-
-
-def _lines(rows: Sequence[dict[str, Any]], title: str, colours: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    import altair as alt
-
-    scale = alt.Scale(domain=[name for name, _ in colours], range=[colour for _, colour in colours])
-    strong = [name for name, colour in colours if colour != _QUIET]
-    lines = (
-        alt.Chart(alt.Data(values=list(rows)))
-        .mark_line(point={"filled": True, "size": 25})
-        .encode(
-            x=alt.X("start:T", title=None, scale=alt.Scale(type="utc")),
-            y=alt.Y("value:Q", title=title, axis=alt.Axis(format=".3~f"), scale=alt.Scale(zero=False)),
-            color=alt.Color("policy:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
-            strokeWidth=alt.condition(
-                alt.FieldOneOfPredicate(field="policy", oneOf=strong), alt.value(2.5), alt.value(1.25)
-            ),
-            strokeDash=alt.StrokeDash("policy:N", legend=None, sort=[name for name, _ in colours]),
-            tooltip=[
-                alt.Tooltip("policy:N"),
-                alt.Tooltip("start:T", title="week of", format="%d %b %Y"),
-                alt.Tooltip("value:Q", title=title, format=".4~f"),
-                alt.Tooltip("rows:Q", title="labels", format=","),
-            ],
-        )
-    )
-    return sized_spec(alt.layer(lines), 280)
-
-
-def _points(
-    rows: Sequence[dict[str, Any]], title: str, cost: str, colours: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    import altair as alt
-
-    scale = alt.Scale(domain=[name for name, _ in colours], range=[colour for _, colour in colours])
-    place = alt.Chart(alt.Data(values=list(rows))).encode(
-        x=alt.X("cost:Q", title=cost, scale=alt.Scale(padding=30)),
-        y=alt.Y("value:Q", title=title, axis=alt.Axis(format=",.4~f"), scale=alt.Scale(zero=False, padding=20)),
-        tooltip=[alt.Tooltip("policy:N"), alt.Tooltip("cost:Q", format=".2f"), alt.Tooltip("value:Q", format=",.4~f")],
-    )
-    points = place.mark_point(filled=True, size=110).encode(color=alt.Color("policy:N", scale=scale, legend=None))
-    names = place.mark_text(dy=-12, fontSize=12, color="var(--ink)").encode(text="policy:N")
-    return sized_spec(alt.layer(points, names), 260)

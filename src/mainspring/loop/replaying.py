@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import msgspec
 
 from mainspring.adaptation.retraining import Past
-from mainspring.clock import DAY, Clock, format_instant
+from mainspring.clock import DAY, HOUR, SECOND, Clock, format_instant
 from mainspring.errors import DataError
 from mainspring.evaluation.report.document import plain_number
-from mainspring.ledger import Artifact, Run
-from mainspring.loop.comparing import Compared, compare_policies
+from mainspring.ledger import RETRAIN, Artifact, Run
+from mainspring.loop.compared import Compared
+from mainspring.loop.comparing import compare_policies
 from mainspring.loop.gather import gather
 from mainspring.loop.policies import retrain_named
 from mainspring.loop.recorded import recorded
@@ -73,7 +75,13 @@ def replay_policies(
             "replay",
             lambda: _made(
                 compare_policies(
-                    Past(system, data, begin), names, start=begin, every=every, cost_of_an_hour=cost_of_an_hour
+                    Past(system, data, begin),
+                    names,
+                    start=begin,
+                    every=every,
+                    cost_of_an_hour=cost_of_an_hour,
+                    facts=gathered.facts.frames,
+                    measured_delay=_measured_delay(workspace, system.name),
                 )
             ),
         )
@@ -95,3 +103,10 @@ def replay_policies(
 
 def _made(compared: Compared) -> Made[Compared]:
     return Made(compared, f"{len(compared.policies)} policies over {compared.decisions:,} decisions")
+
+
+def _measured_delay(workspace: Workspace, system: str) -> int:
+    """How long retrainings of a system have taken (the median, microseconds); an hour where there was none."""
+    ledger = workspace.ledger
+    runs = [run for run in ledger.runs(system=system) if run.kind == RETRAIN and run.status == "finished"]
+    return round(statistics.median(sum(run.seconds.values()) for run in runs) * SECOND) if runs else HOUR

@@ -24,7 +24,7 @@ def domain_reading(
     *,
     before: pl.DataFrame | None = None,
     auc: float = 0.8,
-    rows: int = 5_000,
+    rows: int = 2_000,
 ) -> Reading:
     """Return "domain": how well the newest rows can be told from those that the model learned from, see `tell_apart`.
 
@@ -36,7 +36,7 @@ def domain_reading(
     Raises BundleError (BUNDLE_INPUT) where a feature is missing or has a type that cannot be read.
     """
     found = tell_apart(learned, newest, kinds, rows=rows)
-    usual = None if before is None else tell_apart(learned, before, kinds, rows=rows)
+    usual = None if before is None else tell_apart(learned, before, kinds, rows=rows, explained=False)
     if found is None:
         told = "There are too few rows to try to tell them apart."
         return Reading(monitor="domain", kind="features", state="unknown", severity="note", told=told)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mainspring.clock import DAY, HOUR, parse_span
 from mainspring.declare import Table, TableSchema
-from mainspring.lake import Lake
+from mainspring.lake import Lake, RecentRows
 from mainspring.monitoring.inputs import TableSeen
 
 __all__ = ["LookedAt", "seen_in_lake", "tables_seen"]
@@ -61,7 +61,7 @@ def tables_seen(
 
 
 def seen_in_lake(
-    lake: Lake, tables: Iterable[type[Table]], now: int, before: LookedAt | None
+    lake: Lake | RecentRows, tables: Iterable[type[Table]], now: int, before: LookedAt | None
 ) -> tuple[dict[str, TableSeen], LookedAt]:
     """Return what is seen of each table at a look, and how far the lake is looked at then; `before` is that of the last look.
 

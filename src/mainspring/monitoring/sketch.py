@@ -128,8 +128,8 @@ class Sketch(Struct, frozen=True):
             values = frame[column.name]
             return _count_bins(values, column) if isinstance(column, NumberBins) else _count_values(values, column)
 
-        counted = tuple(side_by_side(count, self.layout.columns, rows=frame.height))
-        return self.merge(Sketch(self.layout, frame.height, counted))
+        counted = Sketch(self.layout, frame.height, tuple(side_by_side(count, self.layout.columns, rows=frame.height)))
+        return self.merge(counted) if self.rows else counted
 
     def merge(self, other: Sketch) -> Sketch:
         """Return the sketch of the rows of both. Raises ValueError where the layouts differ."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from mainspring.evaluation.report import judgement, provenance, weakness
 from mainspring.evaluation.report.components import Child, Html, element, paragraph
@@ -20,24 +22,7 @@ from mainspring.evaluation.report.wording import instant
 from mainspring.evaluation.results import Evaluation
 from mainspring.storage import write_atomically
 
-__all__ = ["html_document", "report_page", "write_report"]
-
-_CONTENTS = (
-    ("verdict", "Verdict"),
-    ("baselines", "Against the baselines"),
-    ("worth", "What it is worth"),
-    ("honesty", "Is it honest"),
-    ("time", "Over time"),
-    ("slices", "Where it is weak"),
-    ("simpson", "Simpson's reversals"),
-    ("importance", "What it uses"),
-    ("leakage", "Leakage audit"),
-    ("checks", "Guards and checks"),
-    ("data", "The data"),
-    ("made", "How it was made"),
-    ("brief", "What it is for"),
-    ("notes", "Notes"),
-)
+__all__ = ["Section", "html_document", "page_of", "report_page", "write_report"]
 
 
 @lru_cache
@@ -68,48 +53,70 @@ def html_document(title: str, body: Child) -> Html:
     return Html(f"<!doctype html>\n{root}\n")
 
 
-def report_page(evaluation: Evaluation, context: RunContext) -> str:
-    """Return the report as one HTML document of about 1 MB that works offline."""
+class Section(NamedTuple):
+    """A section of a page: its anchor, its title in the contents, and what is in it."""
+
+    name: str
+    title: str
+    body: Html
+
+
+def page_of(
+    sections: Sequence[Section], *, kicker: str, title: str, head: str, purpose: str, made: str, version: str
+) -> Html:
+    """Return a page that works offline: what it is, contents, sections, and who wrote it. `head` is the title of its window."""
     contents = element(
         "nav",
-        element("ol", (element("li", element("a", title, href=f"#{name}")) for name, title in _CONTENTS)),
+        element("ol", (element("li", element("a", each.title, href=f"#{each.name}")) for each in sections)),
         aria_label="Contents",
     )
     header = element(
         "header",
-        paragraph("Evaluation report", class_="kicker"),
-        element("h1", evaluation.system),
-        paragraph(context.purpose, class_="purpose") if context.purpose else None,
-        paragraph(f"Run {context.run}, {instant(context.generated)}", class_="aside"),
+        paragraph(kicker, class_="kicker"),
+        element("h1", title),
+        paragraph(purpose, class_="purpose") if purpose else None,
+        paragraph(made, class_="aside"),
         element("noscript", paragraph("Charts need JavaScript. Each has a sentence and a table that say the same.")),
     )
-    sections = (
-        judgement.summary(evaluation),
-        judgement.versus_baselines(evaluation),
-        judgement.worth(evaluation),
-        judgement.honesty(evaluation),
-        judgement.over_time(evaluation),
-        weakness.slices(evaluation),
-        weakness.reversals(evaluation),
-        weakness.uses(evaluation),
-        weakness.leakage(evaluation),
-        weakness.limits(evaluation),
-        provenance.data(evaluation, context),
-        provenance.made(evaluation, context),
-        provenance.brief(context),
-        provenance.notes(evaluation),
-    )
-    footer = element(
-        "footer", paragraph(f"Written by Mainspring {context.version}. This page makes no request to anyone.")
-    )
+    footer = element("footer", paragraph(f"Written by Mainspring {version}. This page makes no request to anyone."))
     skip = element("a", "Skip to the verdict", href="#verdict", class_="skip")
-    body = (skip, header, element("div", contents, element("main", sections), class_="columns"), footer)
-    return html_document(f"{evaluation.system}: evaluation of {context.run}", body)
+    main = element("main", (each.body for each in sections))
+    return html_document(head, (skip, header, element("div", contents, main, class_="columns"), footer))
 
 
-def write_report(evaluation: Evaluation, context: RunContext, path: Path) -> None:
+def report_page(evaluation: Evaluation, context: RunContext, more: Sequence[Section] = ()) -> str:
+    """Return the report as one HTML document of about 1 MB that works offline; `more` sections stand after its quality over time."""
+    sections = [
+        Section("verdict", "Verdict", judgement.summary(evaluation)),
+        Section("baselines", "Against the baselines", judgement.versus_baselines(evaluation)),
+        Section("worth", "What it is worth", judgement.worth(evaluation)),
+        Section("honesty", "Is it honest", judgement.honesty(evaluation)),
+        Section("time", "Over time", judgement.over_time(evaluation)),
+        *more,
+        Section("slices", "Where it is weak", weakness.slices(evaluation)),
+        Section("simpson", "Simpson's reversals", weakness.reversals(evaluation)),
+        Section("importance", "What it uses", weakness.uses(evaluation)),
+        Section("leakage", "Leakage audit", weakness.leakage(evaluation)),
+        Section("checks", "Guards and checks", weakness.limits(evaluation)),
+        Section("data", "The data", provenance.data(evaluation, context)),
+        Section("made", "How it was made", provenance.made(evaluation, context)),
+        Section("brief", "What it is for", provenance.brief(context)),
+        Section("notes", "Notes", provenance.notes(evaluation)),
+    ]
+    return page_of(
+        sections,
+        kicker="Evaluation report",
+        title=evaluation.system,
+        head=f"{evaluation.system}: evaluation of {context.run}",
+        purpose=context.purpose,
+        made=f"Run {context.run}, {instant(context.generated)}",
+        version=context.version,
+    )
+
+
+def write_report(evaluation: Evaluation, context: RunContext, path: Path, more: Sequence[Section] = ()) -> None:
     """Write the report to `path`; a reader sees the old file or the whole new one. The folder must exist.
 
     Raises WorkspaceError (WORKSPACE_DISK_FULL, WORKSPACE_READ_ONLY).
     """
-    write_atomically(path, report_page(evaluation, context).encode("utf-8", "replace"))
+    write_atomically(path, report_page(evaluation, context, more).encode("utf-8", "replace"))
