@@ -68,6 +68,12 @@ def test_one_bad_day_is_no_proof_that_a_model_is_worse() -> None:
     assert quality(rows) == []
 
 
+def test_labels_could_have_told_from_the_first_span_that_was_worse_by_enough() -> None:
+    """A day so bad that its span is not surely worse is followed by a spell that is."""
+    (found,) = quality(world(range(30, 50)) + 3.0 * (AT // DAY == BEGIN + 30), by=0.1)
+    assert found.told_by == (BEGIN + 31) * DAY + 36 * HOUR < found.begin + 7 * DAY + 36 * HOUR
+
+
 def test_what_is_worse_by_less_than_was_declared_is_none() -> None:
     rows = world(range(20, 40))
     assert len(quality(rows, by=0.1)) == 1
@@ -80,7 +86,8 @@ def test_a_figure_may_be_better_when_it_is_greater_or_a_root() -> None:
     spell = (found.begin, found.end, found.told_by)
     mirrored = quality(2.0 - rows, RATE)
     assert [(each.begin, each.end, each.told_by) for each in mirrored] == [spell]
-    assert quality(rows, SQUARED, by=0.0)[0].begin <= found.begin
+    assert len(quality(rows, SQUARED, by=0.1)) == 1  # sqrt(1.3) is worse by 0.14
+    assert quality(rows, SQUARED, by=0.2) == []
     assert quality(rows - 0.3, SQUARED, let_in=1.0) == []  # sqrt(1.0) at the most
 
 
@@ -193,9 +200,8 @@ def test_a_monitor_that_always_fires_tells_nothing_and_stands_last() -> None:
     assert always.informed == 0.0
     assert (estimated.lead, realised.lead) == (2 * DAY, -DAY)
     assert (estimated.needs_labels, realised.needs_labels) == (False, True)
-    assert (
-        always.lead == (24 - 18) * DAY or always.told == 2
-    )  # what had been open for long is early by no more than others may be
+    # what had been open for long is no earlier than a sign may be
+    assert always.lead == ((24 - 18) + (41 - 38)) * DAY / 2
     assert "1 of 1 incident" in estimated.reason
 
 

@@ -8,7 +8,7 @@ from mainspring.cli.run import execute
 
 __all__ = ["demo"]
 
-_REPLAYED_FROM = "2013-11-01"  # the turn of the season, in two months: a whole year takes minutes
+_REPLAYED_FROM = "2013-08-01"  # a whole year takes minutes; here are calm months and a turn of the season
 
 
 def demo(workspace: WorkspaceFolder = None, json: Json = False, debug: Debug = False) -> None:

@@ -158,7 +158,8 @@ def _features(policy: Policy, state: LoopState) -> list[Reading]:
 
 def _predictions(policy: Policy, state: LoopState) -> list[Reading]:
     predicted = state.leading.predicted
-    return [] if predicted is None else prediction_readings(predicted, state.now)
+    said = [] if predicted is None else prediction_readings(predicted, state.now)
+    return [replace(each, monitor=f"{each.monitor} of predictions") for each in said]  # features have their own alert
 
 
 def _outcomes(policy: Policy, state: LoopState) -> list[Reading]:
