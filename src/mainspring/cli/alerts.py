@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainspring.cli.moments import moment
 from mainspring.cli.opened import open_system, user
 from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import reporting
@@ -70,7 +71,7 @@ def ack(
         system, opened = open_system(file, workspace)
         kept = opened.ledger.alerts.acknowledge(system.name, id, by=user(), at=WallClock().now())
         output.text(
-            f"{kept.alert.id}: acknowledged by {kept.acknowledged_by or 'somebody'} at {_instant(kept.acknowledged_at)}."
+            f"{kept.alert.id}: acknowledged by {kept.acknowledged_by or 'somebody'} at {_moment(kept.acknowledged_at)}."
         )
         output.document(kept)
 
@@ -100,7 +101,7 @@ def silence(
         made = opened.ledger.alerts.silence(
             system.name, monitor, at=now, until=now + parse_span(span), by=user(), reason=reason
         )
-        output.text(f"{made.monitor} is silenced until {_instant(made.until)} UTC.")
+        output.text(f"{made.monitor} is silenced until {moment(made.until)} UTC.")
         output.document(made)
 
 
@@ -140,16 +141,13 @@ def silences(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = F
 def _row(kept: KeptAlert) -> list[str]:
     alert = kept.alert
     about = f" ({', '.join(alert.abouts)})" if alert.abouts else ""
-    ended, by = _instant(alert.ended_at), kept.acknowledged_by or ""
+    ended, by = _moment(alert.ended_at), kept.acknowledged_by or ""
     return [alert.id, alert.severity, alert.owner, alert.fate, ended, by, alert.told + about]
 
 
 def _silenced(silence: Silence) -> list[str]:
-    return [silence.monitor, _instant(silence.until), silence.by, silence.reason]
+    return [silence.monitor, moment(silence.until), silence.by, silence.reason]
 
 
-def _instant(at: int | None) -> str:
-    """Write an instant to the minute."""
-    from mainspring.clock import format_instant
-
-    return "" if at is None else format_instant(at)[:16].replace("T", " ")
+def _moment(at: int | None) -> str:
+    return "" if at is None else moment(at)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainspring.adaptation.retraining import Past
 from mainspring.clock import DAY, Clock, format_instant
 from mainspring.declare import System, encode
 from mainspring.errors import BundleError
@@ -25,15 +24,12 @@ from mainspring.evaluation.report import RunContext, evaluation_json, write_repo
 from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
 from mainspring.ledger import Ledger, Run, Stage
-from mainspring.loop.compared import Compared
-from mainspring.loop.comparing import compare_policies
 from mainspring.loop.context import run_context
 from mainspring.loop.facts import Facts
 from mainspring.loop.gather import gather, stage_key
 from mainspring.loop.lesson import Lesson
 from mainspring.loop.record import record_run
 from mainspring.loop.recorded import recorded
-from mainspring.loop.replay_page import policy_section
 from mainspring.loop.stages import Made, Progress, Stages
 from mainspring.loop.system_file import LoadedSystem
 from mainspring.model import Model
@@ -43,6 +39,9 @@ from mainspring.storage import storage_errors, write_atomically
 from mainspring.training import dataset as datasets
 from mainspring.training import decision_threshold, train
 from mainspring.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mainspring.loop.compared import Compared
 
 __all__ = ["Built", "Lives", "build"]
 
@@ -266,6 +265,11 @@ class _Build:
         return Made(folder, folder.name)
 
     def replayed(self, facts: Facts, data: datasets.Dataset, data_key: str, lives: Lives) -> Compared:
+        # A run without a replay need not wait for all that comes with one.
+        from mainspring.adaptation.retraining import Past
+        from mainspring.loop.compared import Compared
+        from mainspring.loop.comparing import compare_policies
+
         key = stage_key(data_key, self.system.fingerprint, list(lives.policies), lives.start, lives.every)
         path = self.workspace.cache / f"replay-{key}.json"
 
@@ -296,7 +300,11 @@ class _Build:
         page = self.workspace.reports / f"{self.run.name}.html"
         document = page.with_suffix(".json")
         with storage_errors(page):
-            more = [] if compared is None else [policy_section(compared)]
+            more = []
+            if compared is not None:
+                from mainspring.loop.replay_page import policy_section
+
+                more.append(policy_section(compared))
             write_report(evaluation, self.context(facts, data, fingerprints), page, more)
         write_atomically(document, evaluation_json(evaluation))
         return Made((page, document), page.name)

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -25,10 +26,7 @@ from mainspring.clock import Clock
 from mainspring.declare import Alerts, System
 from mainspring.errors import MainspringError, ServingError
 from mainspring.loop.delivery import Delivery
-from mainspring.loop.live import Live
-from mainspring.loop.state import Event
 from mainspring.loop.system_file import LoadedSystem, load_system
-from mainspring.loop.training_process import TrainingProcess
 from mainspring.serving.deployed import load_model
 from mainspring.serving.measured import MeasuredCounts
 from mainspring.serving.shadows import Shadows
@@ -37,6 +35,9 @@ from mainspring.serving.skew import Skew, measure_skew
 from mainspring.stream import EmbeddedLog
 from mainspring.stream.lock import WriterLock
 from mainspring.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mainspring.loop.live import Live
 
 __all__ = ["Flow", "flowing", "run_sink"]
 
@@ -200,12 +201,20 @@ class _Asked(Struct, frozen=True):
     operations: list[MeasuredCounts]
 
 
+class _Done(Struct, frozen=True):
+    """Something that the loop did, as the server's log tells it."""
+
+    what: str
+    model: str
+    told: str
+
+
 class _Turn(Struct, frozen=True, omit_defaults=True):
     """What came of one turn: why the lake took nothing, what the loop did or why it stands still, and the skew if it was looked for."""
 
     problem: str = ""
     skew: Skew | None = None
-    done: list[Event] = []
+    done: list[_Done] = []
     loop_problem: str = ""
 
 
@@ -249,8 +258,7 @@ class _Beside:
         try:
             if self._sink is None:
                 self._sink = _open_sink(self._file, self._workspace, self._fingerprint, self._opened)
-            if self._live is None and self._step:
-                self._live = self._open_live(self._sink.system)  # before what comes now is in the lake
+            unready = self._open_live(self._sink.system)  # before what comes now is in the lake
             with self._workspace.writing():
                 self._sink.drain(asked.now)
             if time.monotonic() >= self._skew_due:
@@ -258,15 +266,28 @@ class _Beside:
                 skew = measure_skew(self._sink.system, self._sink.lake, newest=_SKEW_NEWEST)
         except Exception as error:  # what was not committed is tried again, and the server goes on
             return _Turn(problem=_told(error))
+        if self._live is None:
+            return _Turn(skew=skew, loop_problem=unready)
         try:
-            done = [] if self._live is None else self._live.advance(asked.now, asked.wall, asked.operations)
-            return _Turn(skew=skew, done=done)
+            events = self._live.advance(asked.now, asked.wall, asked.operations)
+            return _Turn(skew=skew, done=[_Done(each.what, each.model, each.told) for each in events])
         except Exception as error:  # the step was not taken, and is tried again
             return _Turn(skew=skew, loop_problem=_told(error))
 
-    def _open_live(self, system: System) -> Live:
-        trainer = TrainingProcess(self._file, self._workspace, system.name, self._fingerprint)
-        return Live(system, self._workspace, trainer, self._step)
+    def _open_live(self, system: System) -> str:
+        """Open the loop where there is to be one; return why it cannot be, which is no reason not to drain."""
+        if self._live is not None or not self._step:
+            return ""
+        # Training and all monitors come with it: neither the server, which imports this file, nor a flow alone needs them.
+        from mainspring.loop.live import Live
+        from mainspring.loop.training_process import TrainingProcess
+
+        try:
+            trainer = TrainingProcess(self._file, self._workspace, system.name, self._fingerprint)
+            self._live = Live(system, self._workspace, trainer, self._step)
+        except Exception as error:
+            return _told(error)
+        return ""
 
 
 def _told(error: Exception) -> str:

@@ -46,7 +46,7 @@ def newest_prediction(lake: Lake) -> int:
 
 
 class Hearing:
-    """What is new for ticks in (begin, until], read once; `between` cuts it at each of them."""
+    """What is new for ticks in (begin, until]: read once, and told tick by tick."""
 
     def __init__(self, system: System, task: Task, recent: RecentRows, heard: Heard, begin: int, until: int) -> None:
         self._system, self._task, self._recent, self._until = system, task, recent, until

@@ -142,32 +142,32 @@ def readings_of(policy: Policy, state: LoopState, tick: Tick) -> list[Reading]:
     if tick.operations:
         readings += slo_readings(policy.system.slos, state.operations, state.now)
     if state.day_ended:
+        newest = state.newest.settled()
         for speak in _DAILY:
-            readings += speak(policy, state)
+            readings += speak(policy, state, newest)
     if tick.rows is not None:
         readings += _of_rows(policy, state, tick.rows)
     return readings
 
 
-def _features(policy: Policy, state: LoopState) -> list[Reading]:
+def _features(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     reference = state.leading.reference
     if reference is None or state.layout is None:
         return []
     return feature_readings(state.layout, reference, state.days, state.now)
 
 
-def _predictions(policy: Policy, state: LoopState) -> list[Reading]:
+def _predictions(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     predicted = state.leading.predicted
     said = [] if predicted is None else prediction_readings(predicted, state.now)
     return [replace(each, monitor=f"{each.monitor} of predictions") for each in said]  # features have their own alert
 
 
-def _outcomes(policy: Policy, state: LoopState) -> list[Reading]:
+def _outcomes(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     leading, judged = state.leading, {policy.judged.name: policy.judged}
     readings = realised_readings(
         judged, leading.cohorts, leading.quality, state.now, horizon=policy.horizon, by=_declared(policy, Degraded)
     )
-    newest = state.newest.settled()
     if len(newest.labels) and policy.system.label.task != "regression":
         holds = check_calibration(newest.predictions, newest.labels, days=newest.days)
         readings.append(calibration_reading(holds))
@@ -176,23 +176,22 @@ def _outcomes(policy: Policy, state: LoopState) -> list[Reading]:
     return readings
 
 
-def _guards(policy: Policy, state: LoopState) -> list[Reading]:
-    newest = state.newest.settled()
+def _guards(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     objective = policy.system.objective
     if not objective.guards or not len(newest.labels):
         return []
     return guard_readings(objective, policy.system.label.task, newest.labels, newest.predictions, newest.days)
 
 
-def _slos(policy: Policy, state: LoopState) -> list[Reading]:
+def _slos(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     on_metrics = [slo for slo in policy.system.slos if not slo.is_operational]
     if not on_metrics:
         return []
-    settled = settled_of(policy, state)
+    settled = _settled_of(policy, state, newest)
     return [metric_reading(slo, settled) for slo in on_metrics]
 
 
-def _slices(policy: Policy, state: LoopState) -> list[Reading]:
+def _slices(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     leading = state.leading
     if leading.slices is None:
         return []
@@ -206,7 +205,7 @@ def _slices(policy: Policy, state: LoopState) -> list[Reading]:
     )
 
 
-def _proxies(policy: Policy, state: LoopState) -> list[Reading]:
+def _proxies(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     leading, figure = state.leading, policy.judged
     before = leading.quality.get(figure.name)
     limit = None
@@ -218,26 +217,26 @@ def _proxies(policy: Policy, state: LoopState) -> list[Reading]:
     return found + friction_readings(told, {name: policy.system.friction[name] for name in told}, now=state.now)
 
 
-def _shift(policy: Policy, state: LoopState) -> list[Reading]:
+def _shift(policy: Policy, state: LoopState, newest: Settled) -> list[Reading]:
     """Which kind of shift there is between the champion's first two weeks and its newest, once those do not overlap."""
-    first, newest, reference = state.first, state.newest, state.leading.reference
+    first, reference = state.first, state.leading.reference
     if first is None or reference is None or state.layout is None or policy.system.label.task == "regression":
         return []
-    if min(newest.days) <= max(first.days):
+    if min(state.newest.days) <= max(first.days):
         return []
-    days = [each for day, each in sorted(state.days.items()) if day >= min(newest.days)]
+    days = [each for day, each in sorted(state.days.items()) if day >= min(state.newest.days)]
     if not days:
         return []
-    then, now = first.settled(), newest.settled()
+    then = first.settled()
     return shift_readings(
         moved_features(state.layout, reference, added(days)),
         reference=(then.predictions, then.labels),
-        newest=(now.predictions, now.labels),
-        days=now.days,
+        newest=(newest.predictions, newest.labels),
+        days=newest.days,
     )
 
 
-_DAILY: tuple[Callable[[Policy, LoopState], list[Reading]], ...] = (
+_DAILY: tuple[Callable[[Policy, LoopState, Settled], list[Reading]], ...] = (
     _features,
     _predictions,
     _outcomes,
@@ -276,7 +275,10 @@ def _declared(policy: Policy, kind: type[Degraded]) -> dict[str, float]:
 
 def settled_of(policy: Policy, state: LoopState) -> SettledOf:
     """Return what is known of the champion's settled decisions, as objectives are held against it."""
-    newest: Settled = state.newest.settled()
+    return _settled_of(policy, state, state.newest.settled())
+
+
+def _settled_of(policy: Policy, state: LoopState, newest: Settled) -> SettledOf:
     return SettledOf(
         cohorts=state.leading.cohorts,
         figures=policy.figures,

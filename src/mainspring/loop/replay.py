@@ -196,7 +196,7 @@ class _Life:
         self.alerts: list[Event] = []
         self.seconds = replay._taught[replay._first].seconds
         self.made = self.told = first  # rows answered so far, and those whose features were told
-        self.told_at = self.now = replay.start
+        self.now = replay.start
         self.known = self.settled = 0  # places in the order of becoming known, and of being settled
         self.outcome: Trained | None = None
 
@@ -242,15 +242,14 @@ class _Life:
 
     def tick(self, now: int) -> Tick:
         """Let the arms that are set answer until an instant, and return what has happened by then."""
+        replay, before = self.replay, self.now
         low, high = self.made, self.past.made_by(now)
         decided_at, predictions = self._answer(low, high)
         spread = None
-        if now // self.policy.width > self.told_at // self.policy.width or now == self.replay.end:
-            spread, self.told = self.replay.spread(self.told, high), high
-        self.told_at = now
+        if now // self.policy.width > before // self.policy.width or now == replay.end:
+            spread, self.told = replay.spread(self.told, high), high
         answered = Answered(decided_at, predictions, spread)
         self.made = high
-        replay, before = self.replay, self.now
         known = int(np.searchsorted(replay._known_at, now, side="right"))
         settled = int(np.searchsorted(replay._settled_at, now, side="right"))
         matured = self._matured(replay._as_known[self.known : known])

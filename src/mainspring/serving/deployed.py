@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -101,9 +101,8 @@ def newest_model(system: System, workspace: Workspace) -> str:
 
     Raises ServingError (SERVE_MODEL) when there is none.
     """
-    for run, bundle in _bundles(system, workspace):
-        if run.kind != RETRAIN:
-            return workspace.locate(bundle).name
+    for bundle in _bundles(system, workspace, lambda run: run.kind != RETRAIN):
+        return workspace.locate(bundle).name
     raise ServingError(
         "SERVE_MODEL",
         f"The workspace {workspace.root} has no model of {system.name}.",
@@ -138,14 +137,14 @@ def load_model(system: System, workspace: Workspace, name: str) -> Bundle:
 
 def model_names(system: System, workspace: Workspace) -> dict[str, str]:
     """Return where the bundles of finished runs lie, by the names of their models, newest first."""
-    return {workspace.locate(bundle).name: bundle for _, bundle in _bundles(system, workspace)}
+    return {workspace.locate(bundle).name: bundle for bundle in _bundles(system, workspace, lambda run: True)}
 
 
-def _bundles(system: System, workspace: Workspace) -> Iterator[tuple[Run, str]]:
-    """The bundles of finished runs, newest first."""
+def _bundles(system: System, workspace: Workspace, of: Callable[[Run], bool]) -> Iterator[str]:
+    """The bundles of those finished runs, newest first; the ledger is asked about the models of no other."""
     ledger = workspace.ledger
     for run in ledger.runs(system=system.name):
-        if run.status == "finished":
+        if run.status == "finished" and of(run):
             for model in ledger.models(run.name):
                 if model.bundle is not None:
-                    yield run, model.bundle
+                    yield model.bundle
