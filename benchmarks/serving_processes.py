@@ -31,7 +31,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                start_new_session=True,
+                process_group=0,  # and of the session of this process, as all that is started in one terminal
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
             )
 

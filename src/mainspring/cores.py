@@ -1,10 +1,12 @@
-"""How many cores work may be spread over."""
+"""How many cores work may be spread over, and how work beside a server gives way to it."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["available_cores"]
+__all__ = ["available_cores", "give_way"]
+
+_LESS_URGENT = 10
 
 
 def available_cores() -> int:
@@ -12,3 +14,13 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def give_way(*, wholly: bool = False) -> None:
+    """Let this process yield to others of its session from now on; `wholly`: run only on what they leave.
+
+    A process that serves and those beside it must be of one session: Linux may divide the cores by sessions first.
+    """
+    os.nice(_LESS_URGENT)
+    if wholly and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "flowing", "run_sink"]
 
 _log, _loop_log = logging.getLogger("mainspring.serving"), logging.getLogger("mainspring.loop")
-_COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
-_LESS_URGENT = 10
+_COMMAND = (
+    "from mainspring.cores import give_way; give_way();"  # before what takes long to import
+    "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
+)
 # The others are the server's.
 _ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _DELIVERY_SECONDS = 1.0
@@ -104,7 +106,7 @@ class Flow:
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | _ONE_CORE,
-            start_new_session=True,  # a Ctrl-C is for the server, which then drains once more
+            process_group=0,  # a Ctrl-C is for the server, which then drains once more
         )
 
     def _flow(self) -> None:
@@ -224,7 +226,6 @@ def run_sink(file: str, folder: str, fingerprint: str, step: str = "0") -> None:
     `fingerprint` is that of the declaration which is served: nothing is drained by another one, to which the file may have
     been changed since. `step` is that of the loop, 0 for none.
     """
-    os.nice(_LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does, after the last turn
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's file or a library prints is no answer

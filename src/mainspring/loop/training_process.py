@@ -30,8 +30,10 @@ from mainspring.workspace import Workspace
 
 __all__ = ["Trainer", "TrainingProcess", "run_training"]
 
-_COMMAND = "import sys; from mainspring.loop.training_process import run_training; run_training(*sys.argv[1:])"
-_LEAST_URGENT = 19
+_COMMAND = (
+    "from mainspring.cores import give_way; give_way(wholly=True);"  # before what takes long to import
+    "import sys; from mainspring.loop.training_process import run_training; run_training(*sys.argv[1:])"
+)
 _ATTEMPTS = 3
 
 
@@ -81,14 +83,13 @@ class TrainingProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=os.environ | _few_threads(),
-            start_new_session=True,  # a Ctrl-C is for the server; what was begun is done to its end
+            process_group=0,  # a Ctrl-C is for the server; what was begun is done to its end
         )
         return None
 
 
 def run_training(file: str, root: str, fingerprint: str, name: str) -> None:
     """Do a training that was asked for, and leave what became of it, unless another process is at it."""
-    os.nice(_LEAST_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     workspace, system = Workspace.open(root, create=False), load_system(Path(file)).system
     folder = workspace.training(system.name)
