@@ -181,6 +181,7 @@ class ServingError(MainspringError):
         "SERVE_ROW": "The row of a decision breaks its table's contract, or no decision is made for it.",
         "SERVE_UNKNOWN": "A request names something that the server does not have.",
         "SERVE_MODEL": "There is no model to serve, or it was built for another declaration.",
+        "SERVE_FORM": "A form of a page came from elsewhere, or from another session.",
         "SERVE_UNAVAILABLE": "The server cannot keep what it was sent, or is not ready yet.",
     }
 

@@ -20,10 +20,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mainspring.errors import WorkspaceError
-from mainspring.evaluation.report import RunContext, components, evaluation_json, page, report_page, vega, write_report
+from mainspring.evaluation.report import RunContext, evaluation_json, report_page, write_report
 from mainspring.evaluation.report.verdict import verdict, worst_first
-from mainspring.evaluation.report.wording import instant, number
 from mainspring.evaluation.results import Evaluation, Importance, Interval, LeakageFinding
+from mainspring.page import components, document, vega
+from mainspring.page.wording import instant, number
 from tests.evaluation import sample
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -75,7 +76,7 @@ class Outline(HTMLParser):
 def _light_scripts(request, monkeypatch):
     """Spare the tests that do not draw the 0.9 MB of Vega."""
     if "chromium" not in request.fixturenames:
-        monkeypatch.setattr(page, "vega_script", lambda: "window.vegaEmbed = () => Promise.resolve();")
+        monkeypatch.setattr(document, "vega_script", lambda: "window.vegaEmbed = () => Promise.resolve();")
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)
@@ -98,7 +99,7 @@ def test_no_page_asks_the_network_for_anything(name):
         assert "src" not in attributes
         assert "srcset" not in attributes
         assert not any(name.startswith("on") for name in attributes)
-    assert not re.search(r"@import|url\(", page._resource("style.css"))
+    assert not re.search(r"@import|url\(", document._resource("style.css"))
     policy = next(a["content"] for _, a in outline.elements if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
     assert "unsafe-inline' 'unsafe-eval" not in policy

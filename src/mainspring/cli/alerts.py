@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainspring.cli.moments import moment
 from mainspring.cli.opened import open_system, user
 from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import reporting
 from mainspring.cli.tables import grid
+from mainspring.page.wording import moment
 
 if TYPE_CHECKING:
     from mainspring.ledger import KeptAlert, Silence

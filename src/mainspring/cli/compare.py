@@ -65,7 +65,7 @@ def _lines(found: Comparison) -> Iterator[RenderableType]:
 
 
 def _figures(found: Comparison) -> RenderableType:
-    from mainspring.evaluation.report.wording import metric_title, number, signed
+    from mainspring.page.wording import metric_title, number, signed
 
     rows = [
         [

@@ -32,7 +32,7 @@ def document(run: Run, workspace: Workspace) -> dict[str, Any]:
 def record(run: Run, workspace: Workspace) -> Iterator[RenderableType]:
     """Yield the run for people."""
     from mainspring.clock import format_instant
-    from mainspring.evaluation.report.wording import instant, number
+    from mainspring.page.wording import instant, number
 
     ledger = workspace.ledger
     yield f"{run.name}: {run.status}, started {instant(format_instant(run.started_at))}, Mainspring {run.version}"
@@ -77,7 +77,7 @@ def _estimator(description: dict[str, Any]) -> str:
 
 
 def _tested(metrics: list[Metric]) -> RenderableType:
-    from mainspring.evaluation.report.wording import metric_title, number
+    from mainspring.page.wording import metric_title, number
 
     rows = [[metric_title(m.name), *map(number, (m.value, m.low, m.high))] for m in metrics if m.scope == "test"]
     return grid(["quality", "value", "from", "to"], rows, numeric=[False, True, True, True])
@@ -85,7 +85,7 @@ def _tested(metrics: list[Metric]) -> RenderableType:
 
 def _compared(metrics: list[Metric]) -> RenderableType:
     """The model and its baselines, one row each."""
-    from mainspring.evaluation.report.wording import metric_title, number
+    from mainspring.page.wording import metric_title, number
 
     names = [metric.name for metric in metrics if metric.scope == "test"]
     scopes = dict.fromkeys(m.scope for m in metrics if m.scope == "test" or m.scope.startswith("baseline:"))

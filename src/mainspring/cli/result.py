@@ -80,7 +80,7 @@ def _metric_names(found: Evaluation) -> list[str]:
 
 
 def _figures(found: Evaluation) -> RenderableType:
-    from mainspring.evaluation.report.wording import metric_title, number
+    from mainspring.page.wording import metric_title, number
 
     names = _metric_names(found)
     columns = ["", *map(metric_title, names)]

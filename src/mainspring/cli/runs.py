@@ -41,7 +41,7 @@ def runs(
 
 def _row(run: Run, headline: Metric | None) -> list[str]:
     from mainspring.clock import format_instant
-    from mainspring.evaluation.report.wording import instant, metric_title, number
+    from mainspring.page.wording import instant, metric_title, number
 
     status = run.status if run.error_code is None else f"{run.status} [{run.error_code}]"
     quality = "" if headline is None else f"{metric_title(headline.name)} {number(headline.value)}"

@@ -76,6 +76,7 @@ def serve(
         from mainspring.serving.records import DECISIONS
         from mainspring.serving.streaming import ANSWERING_GROUP
         from mainspring.stream import EmbeddedLog
+        from mainspring.web.gate import Gate
         from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
         for name, value, known in (("clock", clock, _CLOCKS), ("journal", journal, ("full", "relaxed"))):
@@ -124,6 +125,11 @@ def serve(
                     skew=flow.skew,
                     checkpoint=opened.checkpoint,
                     alerts=OpenAlerts(system.name, opened_workspace.ledger.alerts),
+                    pages=lambda site: Gate(
+                        site,
+                        opened_workspace.ledger.alerts,
+                        (str(loaded.path), str(opened_workspace.root), system.fingerprint),
+                    ),
                 )
                 flow.count(app.measured.told)
                 _run(app, opened, opened_workspace, host, port, output)
@@ -167,7 +173,7 @@ def _run(app: Any, opened: Opened, workspace: Workspace, host: str, port: int, o
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         model = service.predictor.router.champion.arm.model
         output.document({"address": address, "key": text, "model": model, "follows_facts": service.follows_facts})
-        output.text(f"{address}  model {model}", f"key {text}")
+        output.text(f"{address}  model {model}", f"key {text}", f"pages {address}/ui/  (sign in with a key)")
         if service.follows_facts:
             output.text(
                 f"Time is what the facts say: {format_instant(service.clock.now())} (--clock wall for real time)"

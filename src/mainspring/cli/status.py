@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainspring.cli.labelled import labelled
-from mainspring.cli.moments import ago, moment
 from mainspring.cli.opened import open_system
 from mainspring.cli.options import Debug, Json, SystemFile, WorkspaceFolder
 from mainspring.cli.output import reporting
 from mainspring.cli.tables import grid
+from mainspring.page.wording import ago, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mainspring.loop.champion_quality import Quality, Quantity
-    from mainspring.loop.doing import Doing, Next
-    from mainspring.loop.status import ArmStatus, LoopStatus, Status
+    from mainspring.loop.status import LoopStatus, Status
 
 __all__ = ["status"]
 
 _EVERY_SECONDS = 2.0
-_STAGES = {"shadow": "as a shadow", "canary": "as a canary", "ab": "in an A/B"}
 
 
 def status(
@@ -71,6 +69,8 @@ def status(
 
 def _page(found: Status, file: str, now: int) -> Iterator[RenderableType]:
     """Yield the status for people."""
+    from mainspring.loop.status_words import arm_why
+
     loop = found.loop
     if loop is None:
         yield labelled([("loop", f"{found.no_loop} Begin with: mainspring serve {file}")])
@@ -78,7 +78,7 @@ def _page(found: Status, file: str, now: int) -> Iterator[RenderableType]:
         yield labelled(_loop(loop, now))
     yield ""
     rows = [
-        [arm.name, "" if arm.role == "shadow" else f"{arm.share:.0%}", arm.model, _moment(arm.since), _why(arm)]
+        [arm.name, "" if arm.role == "shadow" else f"{arm.share:.0%}", arm.model, _moment(arm.since), arm_why(arm)]
         for arm in found.arms
     ]
     yield grid(["arm", "share", "model", "since (UTC)", "why"], rows, numeric=[False, True])
@@ -106,51 +106,18 @@ def _page(found: Status, file: str, now: int) -> Iterator[RenderableType]:
 
 
 def _loop(loop: LoopStatus, now: int) -> Iterator[tuple[str, str]]:
+    from mainspring.loop.status_words import doing_told, next_told
+
     yield (
         "system's time",
         f"{moment(loop.at)} UTC; step {loop.step:,} was taken {ago(now - loop.taken_at)} ago ({moment(loop.taken_at)} UTC real time)",
     )
-    yield "doing", _doing(loop.doing)
-    yield "next", _next(loop.next)
-
-
-def _doing(doing: Doing) -> str:
-    from mainspring.evaluation.report.wording import metric_title, signed
-
-    if doing.what == "nothing":
-        return "nothing: no model is trained or tried"
-    since = f"since {_moment(doing.since)}"
-    if doing.what == "training":
-        return f"training {doing.model} {since}: {doing.why}"
-    if doing.what == "waiting":
-        until = "" if doing.ends_at is None else f" before {moment(doing.ends_at)}"
-        return f"{doing.model} was asked for {since} and is not let in{until or ' yet'}: {doing.why}"
-    told = f"trying {doing.model} {_STAGES[doing.what]} {since}, until {_moment(doing.ends_at)} at the latest; "
-    if doing.estimate is None:
-        return told + "no label is settled yet"
-    ends = "interval not known yet"
-    if doing.low is not None or doing.high is not None:
-        ends = " to ".join("?" if end is None else signed(end) for end in (doing.low, doing.high))
-    return told + (
-        f"{doing.labels:,} labels settled: improvement {signed(doing.estimate)} {metric_title(doing.metric)} a decision ({ends})"
-    )
-
-
-def _next(following: Next) -> str:
-    told = [f"a step at {moment(following.step_at)}"]
-    if following.trigger_at is not None:
-        told.append(f"a new model is due at {moment(following.trigger_at)} at the earliest, by {following.trigger}")
-    if following.watched:
-        told.append(f"sooner or later by {', '.join(following.watched)}")
-    if following.cooldown_until is not None:
-        told.append(f"none before {moment(following.cooldown_until)} (cool-down)")
-    if following.told:
-        told.append(following.told)
-    return "; ".join(told)
+    yield "doing", doing_told(loop.doing)
+    yield "next", next_told(loop.next)
 
 
 def _quality(quality: Quality) -> Iterator[RenderableType]:
-    from mainspring.evaluation.report.wording import metric_title, number
+    from mainspring.page.wording import metric_title, number
 
     rows = [
         ["realised", *_quantity(quality.realised)],
@@ -163,24 +130,13 @@ def _quality(quality: Quality) -> Iterator[RenderableType]:
 
 
 def _quantity(found: Quantity) -> list[str]:
-    from mainspring.clock import DAY
-    from mainspring.evaluation.report.wording import number
+    from mainspring.loop.status_words import quantity_of
+    from mainspring.page.wording import number
 
-    if found.value is None or found.begin is None or found.end is None:
-        return ["", "", f"unknown: {found.unknown}"]
-    days = f"{moment(found.begin)[:10]} to {moment(found.end - DAY)[:10]}"
-    share = f", {found.known / found.predicted:.1%} of labels known" if found.predicted else ""
-    return [
-        number(found.value),
-        f"{number(found.low)} to {number(found.high)}",
-        f"{days}, {found.known:,} decisions{share}",
-    ]
+    if found.value is None:
+        return ["", "", quantity_of(found)]
+    return [number(found.value), f"{number(found.low)} to {number(found.high)}", quantity_of(found)]
 
 
 def _moment(at: int | None) -> str:
     return "" if at is None else moment(at)
-
-
-def _why(arm: ArmStatus) -> str:
-    by_somebody = arm.by and arm.by != "loop"
-    return f"by {arm.by}: {arm.why or 'no reason given'}" if by_somebody else arm.why

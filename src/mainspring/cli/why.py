@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainspring.cli.labelled import labelled
-from mainspring.cli.moments import moment
 from mainspring.cli.opened import open_system
 from mainspring.cli.options import Debug, Json, WorkspaceFolder
 from mainspring.cli.output import reporting
 from mainspring.cli.tables import grid
+from mainspring.page.wording import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def why(
 
 def _page(story: Story) -> Iterator[RenderableType]:
     """Yield a story for people."""
-    from mainspring.evaluation.report.wording import metric_title, number, plural
+    from mainspring.page.wording import metric_title, number, plural
 
     yield f"{story.model}, a model of {story.system}"
     yield labelled(_made(story.made) if story.made is not None else [("made", "not yet, or it could not be")])

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from mainspring.evaluation.report.context import RunContext
 from mainspring.evaluation.report.verdict import objective_figure, verdict, worst_first
-from mainspring.evaluation.report.wording import (
+from mainspring.evaluation.results import Evaluation, Interval
+from mainspring.page.wording import (
     UNKNOWN,
     capital,
     count,
@@ -22,7 +23,6 @@ from mainspring.evaluation.report.wording import (
     plain,
     plural,
 )
-from mainspring.evaluation.results import Evaluation, Interval
 
 __all__ = ["model_card"]
 

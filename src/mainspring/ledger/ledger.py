@@ -57,6 +57,30 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self._database.place!r})"
 
+    def mark(self, system: str) -> tuple[int | None, ...]:
+        """Return what is another one after anything has changed that is kept of a system: cheap to ask for, and to compare."""
+        query = select(
+            *(
+                select(value).where(table.c.system == system).scalar_subquery()
+                for table, value in (
+                    (tables.loops, func.max(tables.loops.c.step)),
+                    (tables.loops, func.max(tables.loops.c.written_at)),
+                    (tables.deployments, func.max(tables.deployments.c.number)),
+                    (tables.runs, func.count()),
+                    (tables.runs, func.max(tables.runs.c.ended_at)),
+                    (tables.alerts, func.count()),
+                    (tables.alerts, func.sum(tables.alerts.c.sends)),
+                    (tables.alerts, func.count(tables.alerts.c.ended_at)),
+                    (tables.alerts, func.count(tables.alerts.c.acknowledged_at)),
+                    (tables.alerts, func.count(tables.alerts.c.delivered_at)),
+                    (tables.silences, func.count()),
+                    (tables.silences, func.sum(tables.silences.c.until)),
+                )
+            )
+        )
+        with self._database.reading() as connection:
+            return tuple(connection.execute(query).one())
+
     # Runs
 
     def start_run(

@@ -36,6 +36,11 @@ class Loops:
             found = connection.execute(select(loops).where(loops.c.system == system)).one_or_none()
         return None if found is None else as_record(KeptLoop, found)
 
+    def newest_step(self, system: str) -> int:
+        """Return the number of the newest step of the loop of a system; 0 before its first. What is kept holds until the next."""
+        with self._database.reading() as connection:
+            return connection.execute(select(loops.c.step).where(loops.c.system == system)).scalar() or 0
+
     def commit(
         self,
         kept: KeptLoop,

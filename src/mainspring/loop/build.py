@@ -21,7 +21,6 @@ from mainspring.evaluation.baselines import competitors
 from mainspring.evaluation.card import model_card
 from mainspring.evaluation.judge import judge
 from mainspring.evaluation.report import RunContext, evaluation_json, write_report
-from mainspring.evaluation.report.document import plain_number
 from mainspring.evaluation.results import Evaluation
 from mainspring.ledger import Ledger, Run, Stage
 from mainspring.loop.context import run_context
@@ -35,6 +34,7 @@ from mainspring.loop.system_file import LoadedSystem
 from mainspring.model import Model
 from mainspring.model.bundle import load_bundle, verify_bundle, write_bundle
 from mainspring.model.sketch import Reference, sketch_features, sketch_prediction
+from mainspring.page.components import plain_number
 from mainspring.storage import storage_errors, write_atomically
 from mainspring.training import dataset as datasets
 from mainspring.training import decision_threshold, train

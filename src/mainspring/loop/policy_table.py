@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mainspring.evaluation.report.wording import count, metric_title, number
 from mainspring.loop.compared import Alerting, Compared, MonitorTold, PolicyResult
+from mainspring.page.wording import count, metric_title, number
 
 __all__ = ["TextTable", "metrics_shown", "monitor_table", "policy_table"]
 

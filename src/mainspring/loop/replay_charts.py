@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mainspring.evaluation.report.charts import Chart, sized_spec
-from mainspring.evaluation.report.wording import capital, metric_title, number, plural
 from mainspring.loop.compared import Alerting, Compared
 from mainspring.loop.policies import NEVER_RETRAIN
+from mainspring.page.charts import ACCENT, BAD, QUIET, SECOND, Chart, sized_spec
+from mainspring.page.wording import capital, metric_title, number, plural
 
 __all__ = ["alert_chart", "money_chart", "week_chart"]
 
-_ACCENT, _SECOND, _QUIET = "var(--series-1)", "var(--series-2)", "var(--quiet)"
-_BAD = "var(--bad)"
 _ALERTS = ("about an incident", "about none")
 
 
@@ -31,7 +29,7 @@ def week_chart(found: Compared, metric: str, watched: Alerting | None) -> Chart:
         for week in each.weeks
     ]
     colours = _colours(found)
-    strong = [name for name, colour in colours if colour != _QUIET]
+    strong = [name for name, colour in colours if colour != QUIET]
     lines = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(point={"filled": True, "size": 25})
@@ -77,7 +75,7 @@ def alert_chart(watched: Alerting) -> Chart:
     y = alt.Y("monitor:N", sort=None, scale=alt.Scale(domain=order), title=None)
     colour = alt.Color(
         "what:N",
-        scale=alt.Scale(domain=list(_ALERTS), range=[_ACCENT, _SECOND]),
+        scale=alt.Scale(domain=list(_ALERTS), range=[ACCENT, SECOND]),
         legend=alt.Legend(title=None, orient="top"),
     )
     tooltip = [
@@ -127,8 +125,8 @@ def _colours(found: Compared) -> list[tuple[str, str]]:
     """Two policies stand out: the one to take, and never to retrain (or, where that is the one, the best of the others)."""
     chosen = found.recommendation.policy
     other = NEVER_RETRAIN if chosen != NEVER_RETRAIN else next((e.name for e in found.policies if e.name != chosen), "")
-    marked = {chosen: _ACCENT, other: _SECOND}
-    return [(each.name, marked.get(each.name, _QUIET)) for each in found.policies]
+    marked = {chosen: ACCENT, other: SECOND}
+    return [(each.name, marked.get(each.name, QUIET)) for each in found.policies]
 
 
 def _scale(colours: Sequence[tuple[str, str]]) -> Any:
@@ -158,7 +156,7 @@ def _shaded(watched: Alerting) -> Any:
     ]
     return (
         alt.Chart(alt.Data(values=rows))
-        .mark_rect(color=_BAD, opacity=0.13)
+        .mark_rect(color=BAD, opacity=0.13)
         .encode(
             x=_time("from"),
             x2="until:T",

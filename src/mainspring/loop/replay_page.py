@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import mainspring
-from mainspring.evaluation.report.components import (
+from mainspring.loop.compared import Alerting, Compared, PolicyResult
+from mainspring.loop.policies import NEVER_RETRAIN
+from mainspring.loop.policy_table import TextTable, monitor_table, policy_table
+from mainspring.loop.replay_charts import alert_chart, money_chart, week_chart
+from mainspring.page.components import (
     Child,
     Html,
     absent,
@@ -17,12 +21,8 @@ from mainspring.evaluation.report.components import (
     section,
     table,
 )
-from mainspring.evaluation.report.page import Section, page_of
-from mainspring.evaluation.report.wording import capital, instant, metric_title, number, percent, plural
-from mainspring.loop.compared import Alerting, Compared, PolicyResult
-from mainspring.loop.policies import NEVER_RETRAIN
-from mainspring.loop.policy_table import TextTable, monitor_table, policy_table
-from mainspring.loop.replay_charts import alert_chart, money_chart, week_chart
+from mainspring.page.document import Section, page_of
+from mainspring.page.wording import capital, instant, metric_title, number, percent, plural
 from mainspring.storage import write_atomically
 
 __all__ = ["policy_section", "replay_page", "write_replay_page"]

@@ -13,7 +13,6 @@ import msgspec
 from mainspring.adaptation.retraining import Past
 from mainspring.clock import DAY, HOUR, SECOND, Clock, format_instant
 from mainspring.errors import DataError
-from mainspring.evaluation.report.document import plain_number
 from mainspring.ledger import RETRAIN, Artifact, Run
 from mainspring.loop.compared import Compared
 from mainspring.loop.comparing import compare_policies
@@ -23,6 +22,7 @@ from mainspring.loop.recorded import recorded
 from mainspring.loop.replay_page import write_replay_page
 from mainspring.loop.stages import Made, Progress
 from mainspring.loop.system_file import LoadedSystem
+from mainspring.page.components import plain_number
 from mainspring.storage import storage_errors, write_atomically
 from mainspring.workspace import Workspace
 

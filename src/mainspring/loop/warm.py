@@ -21,9 +21,9 @@ import polars as pl
 from mainspring.declare import Category, Float, Int, KnownAt, make_table
 from mainspring.evaluation.bootstrap import intervals
 from mainspring.evaluation.metric import metrics_for
-from mainspring.evaluation.report.vega import vega_script
 from mainspring.features import INSTANT, compute_with_newest, plan
 from mainspring.features.alignment import _upper_bounds
+from mainspring.page.vega import vega_script
 
 __all__ = ["make_ready", "warming"]
 

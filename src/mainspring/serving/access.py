@@ -15,7 +15,7 @@ from mainspring.errors import MainspringError, ServingError
 from mainspring.ledger.keys import HEAD_LENGTH, ROLES, Keys, digest_of, head_of
 from mainspring.ledger.records import ApiKey, Role
 
-__all__ = ["Access", "Grant"]
+__all__ = ["Access", "Grant", "may"]
 
 _TRUSTED_FOR = SECOND  # how old what was read may be, in microseconds
 _PATIENCE_SECONDS = 1.0  # for a read that another thread began
@@ -34,12 +34,11 @@ class Grant(Struct, frozen=True):
 class _Known(NamedTuple):
     salt: bytes
     digest: bytes
-    level: int  # of the role
     grant: Grant
 
 
 # Stands in for a key that does not exist, so that looking for one takes the same steps. Nothing has this digest.
-_NOBODY = _Known(secrets.token_bytes(16), secrets.token_bytes(32), -1, Grant("", "", "read"))
+_NOBODY = _Known(secrets.token_bytes(16), secrets.token_bytes(32), Grant("", "", "read"))
 
 
 class Access:
@@ -81,12 +80,20 @@ class Access:
         if self._clock.now() >= self._due:
             self.refresh(only_due=True)
         text = presented or ""
-        salt, digest, level, grant = self._known.get(text[:HEAD_LENGTH], _NOBODY)
+        salt, digest, grant = self._known.get(text[:HEAD_LENGTH], _NOBODY)
         if not hmac.compare_digest(digest_of(salt, text[HEAD_LENGTH:]), digest):
             return _refused_key(presented)
-        if level < _LEVELS[needed]:
-            return _refused_role(grant, needed)
-        return grant
+        return may(grant, needed) or grant
+
+    def grant_of(self, key: str) -> Grant | None:
+        """Return what the key with an id grants as long as it is valid, for whoever has shown it before.
+
+        Raises WorkspaceError while the keys have never been read.
+        """
+        if self._clock.now() >= self._due:
+            self.refresh(only_due=True)
+        known = self._known.get(head_of(key))
+        return None if known is None else known.grant
 
     def refresh(self, *, only_due: bool = False) -> None:
         """Read the keys from the ledger; with `only_due` not where another thread has just done so.
@@ -118,7 +125,6 @@ def _valid(keys: Iterable[ApiKey]) -> dict[str, _Known]:
         head_of(key.id): _Known(
             salt=bytes.fromhex(key.salt),
             digest=bytes.fromhex(key.digest),
-            level=_LEVELS[key.role],
             grant=Grant(key.id, key.name, key.role),
         )
         for key in keys
@@ -132,7 +138,10 @@ def _refused_key(presented: str | None) -> ServingError:
     return ServingError("SERVE_KEY", "The API key is not valid here: it is wrong or was revoked.", fix=_SEND)
 
 
-def _refused_role(grant: Grant, needed: Role) -> ServingError:
+def may(grant: Grant, needed: Role) -> ServingError | None:
+    """Return why somebody may not do what needs a role: SERVE_ROLE; None where he may."""
+    if _LEVELS[grant.role] >= _LEVELS[needed]:
+        return None
     return ServingError(
         "SERVE_ROLE",
         f"This needs a key that may {needed}; the key {grant.key} may {grant.role}.",

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -38,7 +38,7 @@ from mainspring.serving.skew import Skew
 from mainspring.serving.streaming import ANSWERING_GROUP, DecisionStream
 from mainspring.stream import Consumer, EmbeddedLog
 
-__all__ = ["App", "make_app"]
+__all__ = ["App", "Pages", "make_app"]
 
 _log = logging.getLogger("mainspring.serving")
 _REFRESH_SECONDS = 0.5  # a key that was revoked stops working within a second, and arms change
@@ -60,38 +60,61 @@ def make_app(
     skew: Callable[[], Skew] = lambda: Skew(0, {}),
     checkpoint: Checkpoint | None = None,
     alerts: OpenAlerts | None = None,
+    pages: Callable[[Site], Pages] | None = None,
 ) -> App:
     """Return the ASGI application of a service. Its lifespan ends when everything accepted is durable.
 
     `clock` is real time; `decisions` are asked for on a topic of another broker; each of `problems` tells what keeps the
     server from its work, or nothing; `skew` what the last check of its features found; `checkpoint` keeps the state now and then;
-    of `alerts` the metrics tell.
+    of `alerts` the metrics tell; `pages` makes what people look at.
     """
     metrics = Metrics()
     metrics.watch(service, log, skew, alerts)
     front = Front(access, service.limits, metrics, log_requests=log_requests)
-    site = Site(service, lake, log, deployed, front, clock, ahead, problems or [])
+    site = Site(service, lake, log, deployed, front, clock, ahead, problems or [], skew)
+    shown = None if pages is None else pages(site)
+    if shown is not None:
+        site.pages = shown.root
     routed = Starlette(
         routes=[_route(site, operation) for operation in OPERATIONS],
         exception_handlers={404: _no_such_route(site), 405: _no_such_route(site)},
-        lifespan=partial(_living, site, decisions, checkpoint, alerts),
+        lifespan=partial(_living, site, decisions, checkpoint, alerts, shown),
     )
     predict = _endpoint(site, next(each for each in OPERATIONS if each.name == "predict"))
-    return App(routed, predict, Lane(site), Measured(service.predictor.system.slos, metrics, service))
+    return App(routed, predict, Lane(site), Measured(service.predictor.system.slos, metrics, service), shown)
+
+
+class Pages(Protocol):
+    """Pages for people: an ASGI application of everything at `root` and below."""
+
+    root: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    async def live(self) -> None:
+        """What goes on beside the requests, as long as the server lives."""
+        ...
 
 
 class App:
     """The ASGI application, the lane beside it (a server that knows of lanes asks there first), and what it has counted."""
 
-    def __init__(self, routed: ASGIApp, predict: ASGIApp, lane: Lane, measured: Measured) -> None:
-        self._routed, self._predict, self.lane, self.measured = routed, predict, lane, measured
+    def __init__(
+        self, routed: ASGIApp, predict: ASGIApp, lane: Lane, measured: Measured, pages: Pages | None = None
+    ) -> None:
+        self._routed, self._predict, self.lane, self.measured, self._pages = routed, predict, lane, measured, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The route that most requests take goes past middleware and routing.
         if scope["type"] == "http" and scope["path"] == "/v1/predict" and scope["method"] == "POST":
             await self._predict(scope, receive, send)
+        elif scope["type"] == "http" and self._pages is not None and _is_below(scope["path"], self._pages.root):
+            await self._pages(scope, receive, send)
         else:
             await self._routed(scope, receive, send)
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(f"{root}/")
 
 
 def _endpoint(site: Site, operation: Operation) -> ASGIApp:
@@ -108,6 +131,7 @@ async def _living(
     decisions: Consumer | None,
     checkpoint: Checkpoint | None,
     alerts: OpenAlerts | None,
+    pages: Pages | None,
     app: Starlette,
 ) -> AsyncIterator[None]:
     """Keep keys and arms fresh and answer what is asked on topics; end when what was accepted is durable."""
@@ -122,6 +146,8 @@ async def _living(
         work.append(checkpoint.run(service))
     if alerts is not None:
         work.append(_refresh_alerts(alerts))
+    if pages is not None:
+        work.append(pages.live())
     tasks = [asyncio.create_task(each) for each in work]
     for task in tasks:
         task.add_done_callback(_tell_of_end)

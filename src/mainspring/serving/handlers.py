@@ -27,6 +27,7 @@ from mainspring.serving.records import DecisionAsked
 from mainspring.serving.rewinding import rewind_service
 from mainspring.serving.router import Router
 from mainspring.serving.service import Service
+from mainspring.serving.skew import Skew
 from mainspring.stream import EmbeddedLog
 
 __all__ = ["Deploys", "Site", "decode_predict"]
@@ -63,6 +64,8 @@ class Site:
     problems: list[Callable[[], str]] = field(
         default_factory=list
     )  # each tells what keeps the server from its work, or ""
+    skew: Callable[[], Skew] = lambda: Skew(0, {})  # what the last check of features found
+    pages: str = ""  # where pages for people begin
 
     @cached_property
     def documents(self) -> tuple[bytes, bytes, bytes]:
@@ -252,7 +255,9 @@ async def docs(site: Site, call: Call) -> Answer:
 
 
 async def first_page(site: Site, call: Call) -> Answer:
-    """Say what this is, without anything that a key protects."""
+    """Say what this is, without anything that a key protects; a browser goes on to the pages, where there are any."""
+    if site.pages and "text/html" in call.headers.get("accept", ""):
+        return Answer(303, b"", {"location": f"{site.pages}/"}, _HTML)
     return Answer(200, site.documents[2], _PAGE_HEADERS, _HTML)
 
 

@@ -21,7 +21,7 @@ EXPECTED = (ServingError, ContractError, DataError, BundleError, LedgerError, Wo
 """What a handler may raise: everything else is a fault of ours."""
 _STATUS = {
     "SERVE_KEY": 401, "SERVE_ROLE": 403, "SERVE_RATE": 429, "SERVE_BODY": 400, "SERVE_TABLE": 404, "SERVE_UNKNOWN": 404,
-    "SERVE_UNAVAILABLE": 503, "SERVE_OPTION": 409,
+    "SERVE_FORM": 403, "SERVE_UNAVAILABLE": 503, "SERVE_OPTION": 409,
 }  # fmt: skip
 _RETRY_AFTER = {429: "1", 503: "2"}
 

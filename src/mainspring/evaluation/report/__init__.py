@@ -1,7 +1,7 @@
 """The page a person opens to judge a model: one HTML file that works offline, on a phone, on paper and in the dark.
 
-`components` and `style.css` are the visual language (shared with every other page of Mainspring), `charts` turns an
-evaluation into Vega-Lite, `judgement`, `weakness` and `provenance` write the sections, and `page` puts them together.
+`charts` turns an evaluation into Vega-Lite, `judgement`, `weakness` and `provenance` write the sections out of the parts of
+`mainspring.page`, and `page` puts them together.
 """
 
 from mainspring.evaluation.report.context import FeatureFacts, RunContext, TableFacts

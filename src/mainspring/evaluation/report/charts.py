@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mainspring.evaluation.report import components
-from mainspring.evaluation.report.components import Html
 from mainspring.evaluation.report.verdict import higher_is_better, objective_figure, rivals, worst_first
-from mainspring.evaluation.report.wording import (
+from mainspring.evaluation.results import Evaluation, Importance, Interval, ReliabilityBin
+from mainspring.page.charts import ACCENT, QUIET, RULE, SECOND, Chart, finite, sized_spec
+from mainspring.page.wording import (
     capital,
     instant,
     mean_label,
@@ -24,14 +23,9 @@ from mainspring.evaluation.report.wording import (
     plain,
     plural,
 )
-from mainspring.evaluation.results import Evaluation, Importance, Interval, ReliabilityBin
-
-if TYPE_CHECKING:
-    import altair as alt
 
 __all__ = [
     "MOST_ROWS",
-    "Chart",
     "baseline_chart",
     "histogram_chart",
     "importance_chart",
@@ -39,43 +33,10 @@ __all__ = [
     "period_label_chart",
     "period_metric_chart",
     "reliability_chart",
-    "sized_spec",
     "slice_chart",
 ]
 
 MOST_ROWS = 25  # of a chart with a name per row; the table behind it has them all
-
-_ACCENT = "var(--series-1)"
-_SECOND = "var(--series-2)"
-_QUIET = "var(--quiet)"
-_RULE = "var(--rule-strong)"
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawing: the name of its place on the page, its title, what it shows in one sentence, and the Vega-Lite spec."""
-
-    name: str
-    title: str
-    alternative: str
-    spec: dict[str, Any]
-
-    def placed(self, behind: Html) -> Html:
-        """Return the chart as a part of a page, with the table behind it."""
-        return components.chart(self.name, self.title, self.alternative, self.spec, behind)
-
-
-def _finite(value: float | None) -> float | None:
-    """Return the number, or None where JSON has no word for it; Vega leaves such points out."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def sized_spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:
-    """Return the spec of a chart as wide as its place and `height` pixels high, axes included."""
-    sized = chart.properties(width="container", height=height, autosize={"type": "fit", "contains": "padding"})
-    spec: dict[str, Any] = sized.to_dict(validate=False)  # 20 times faster; the tests draw every chart in a browser
-    spec.pop("config", None)  # the page's script has the one look for all charts
-    return spec
 
 
 def _dots(
@@ -90,7 +51,7 @@ def _dots(
     names = [name for name, _, _ in rows]
     data = alt.Data(
         values=[
-            {"name": name, "value": _finite(e.value), "low": _finite(e.low), "high": _finite(e.high), "role": role}
+            {"name": name, "value": finite(e.value), "low": finite(e.low), "high": finite(e.high), "role": role}
             for name, e, role in rows
         ]
     )
@@ -113,8 +74,8 @@ def _dots(
         base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q"),
         base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("value:Q", scale=scale)),
     ]
-    if _finite(reference) is not None:
-        line = alt.Chart(alt.Data(values=[{"at": reference}])).mark_rule(strokeDash=[4, 4], color=_RULE)
+    if finite(reference) is not None:
+        line = alt.Chart(alt.Data(values=[{"at": reference}])).mark_rule(strokeDash=[4, 4], color=RULE)
         layers.insert(0, line.encode(x=alt.X("at:Q", title=title, scale=scale)))
     return sized_spec(alt.layer(*layers), 72 + 24 * len(rows))
 
@@ -140,7 +101,7 @@ def baseline_chart(evaluation: Evaluation) -> Chart | None:
         f"({'more' if more else 'less'} is better): the model has {number(own.value)} and is number {place} "
         f"of the {len(competitors) + 1} that compete."
     )
-    roles = [("the model", _ACCENT), ("baseline", _SECOND), ("model with less", _QUIET)]
+    roles = [("the model", ACCENT), ("baseline", SECOND), ("model with less", QUIET)]
     return Chart("baselines", "The model among its baselines", text, _dots(rows, metric, own.value, roles))
 
 
@@ -163,7 +124,7 @@ def slice_chart(evaluation: Evaluation) -> Chart | None:
         f"the dashed line is the whole test part at {number(overall.value)}."
         + (f" The weakest with enough rows is {firm[0]}." if firm else "")
     )
-    roles = [("enough rows", _ACCENT), ("few rows", _QUIET)]
+    roles = [("enough rows", ACCENT), ("few rows", QUIET)]
     return Chart("slices", "Quality on each slice", text, _dots(shown, metric, overall.value, roles))
 
 
@@ -184,14 +145,14 @@ def importance_chart(evaluation: Evaluation) -> Chart | None:
         f"({number(shown[0][1].value)})."
     )
     rows = [(each.feature, figure, "feature") for each, figure in shown]
-    return Chart("importance", "What the model uses", text, _dots(rows, what, 0.0, [("feature", _ACCENT)]))
+    return Chart("importance", "What the model uses", text, _dots(rows, what, 0.0, [("feature", ACCENT)]))
 
 
 def payoff_chart(evaluation: Evaluation) -> Chart | None:
     """Return the payoff per decision for every threshold, and the threshold in use."""
     import altair as alt
 
-    points = [{"at": p.threshold, "payoff": _finite(p.payoff), "share": p.share} for p in evaluation.payoff_curve]
+    points = [{"at": p.threshold, "payoff": finite(p.payoff), "share": p.share} for p in evaluation.payoff_curve]
     if not points:
         return None
     unit = evaluation.payoff_unit or "payoff"
@@ -203,14 +164,12 @@ def payoff_chart(evaluation: Evaluation) -> Chart | None:
         alt.Tooltip("payoff:Q", title=unit, format=".4~f"),
         alt.Tooltip("share:Q", title="acted on", format=".1%"),
     ]
-    line = (
-        alt.Chart(alt.Data(values=points)).mark_line(color=_ACCENT, strokeWidth=2.5).encode(x=x, y=y, tooltip=tooltip)
-    )
+    line = alt.Chart(alt.Data(values=points)).mark_line(color=ACCENT, strokeWidth=2.5).encode(x=x, y=y, tooltip=tooltip)
     layers: list[Any] = [line]
     text = f"Payoff per decision by threshold: at most {number(best.payoff)} at {plain(best.threshold)}"
     if evaluation.threshold is not None:
         used = alt.Chart(alt.Data(values=[{"at": evaluation.threshold}]))
-        layers.append(used.mark_rule(strokeDash=[4, 4], color=_RULE).encode(x=x))
+        layers.append(used.mark_rule(strokeDash=[4, 4], color=RULE).encode(x=x))
         text += f"; the model uses {plain(evaluation.threshold)} (dashed), where its payoffs make both choices worth the same"
     return Chart("payoff", "Payoff by threshold", f"{text}.", sized_spec(alt.layer(*layers), 260))
 
@@ -218,10 +177,10 @@ def payoff_chart(evaluation: Evaluation) -> Chart | None:
 def _bins(bins: Sequence[ReliabilityBin], stage: str) -> list[dict[str, Any]]:
     return [
         {
-            "predicted": _finite(each.predicted),
-            "observed": _finite(each.observed.value),
-            "low": _finite(each.observed.low),
-            "high": _finite(each.observed.high),
+            "predicted": finite(each.predicted),
+            "observed": finite(each.observed.value),
+            "low": finite(each.observed.low),
+            "high": finite(each.observed.high),
             "rows": each.rows,
             "stage": stage,
         }
@@ -245,7 +204,7 @@ def reliability_chart(evaluation: Evaluation) -> Chart | None:
     y = alt.Y("observed:Q", title="came true", axis=share, scale=alt.Scale(domain=[0, 1]))
     colour = alt.Color(
         "stage:N",
-        scale=alt.Scale(domain=stages, range=[_ACCENT, _SECOND][: len(stages)]),
+        scale=alt.Scale(domain=stages, range=[ACCENT, SECOND][: len(stages)]),
         legend=alt.Legend(title=None, orient="top"),
     )
     tooltip = [
@@ -257,7 +216,7 @@ def reliability_chart(evaluation: Evaluation) -> Chart | None:
     base = alt.Chart(alt.Data(values=values)).encode(x=x, color=colour, tooltip=tooltip)
     perfect = alt.Chart(alt.Data(values=[{"predicted": 0, "observed": 0}, {"predicted": 1, "observed": 1}]))
     layers = [
-        perfect.mark_line(strokeDash=[4, 4], color=_RULE, strokeWidth=1).encode(x=x, y=y),
+        perfect.mark_line(strokeDash=[4, 4], color=RULE, strokeWidth=1).encode(x=x, y=y),
         base.mark_rule(opacity=0.55, strokeWidth=2).encode(
             y=alt.Y("low:Q", title="came true", axis=share), y2="high:Q"
         ),
@@ -292,7 +251,7 @@ def histogram_chart(evaluation: Evaluation) -> Chart | None:
     low, high = _middle(evaluation.histogram, rows)
     bars = (
         alt.Chart(alt.Data(values=values))
-        .mark_bar(color=_ACCENT, binSpacing=1)
+        .mark_bar(color=ACCENT, binSpacing=1)
         .encode(
             x=alt.X("low:Q", bin="binned", title="prediction"),
             x2="high:Q",
@@ -341,14 +300,14 @@ def period_metric_chart(evaluation: Evaluation) -> Chart | None:
     if not known:
         return None
     metric = metric_title(evaluation.metric)
-    rows = [{"start": p.start, "what": metric, "value": _finite(p.metric), "rows": p.rows} for p in evaluation.periods]
+    rows = [{"start": p.start, "what": metric, "value": finite(p.metric), "rows": p.rows} for p in evaluation.periods]
     pick = min if higher_is_better(evaluation) else max
     worst = pick(known, key=lambda period: period.metric)
     text = (
         f"The {metric} in each of {plural(len(rows), 'period')}: the worst began on {instant(worst.start)[:10]} "
         f"({number(worst.metric)})."
     )
-    return Chart("periods", f"{capital(metric)} over time", text, _over_time(rows, metric, [(metric, _ACCENT)], ".3~f"))
+    return Chart("periods", f"{capital(metric)} over time", text, _over_time(rows, metric, [(metric, ACCENT)], ".3~f"))
 
 
 def period_label_chart(evaluation: Evaluation) -> Chart | None:
@@ -358,10 +317,10 @@ def period_label_chart(evaluation: Evaluation) -> Chart | None:
     rows: list[dict[str, Any]] = []
     for period in evaluation.periods:
         rows.append(
-            {"start": period.start, "what": "came true", "value": _finite(period.label_mean), "rows": period.rows}
+            {"start": period.start, "what": "came true", "value": finite(period.label_mean), "rows": period.rows}
         )
         rows.append(
-            {"start": period.start, "what": "predicted", "value": _finite(period.predicted_mean), "rows": period.rows}
+            {"start": period.start, "what": "predicted", "value": finite(period.predicted_mean), "rows": period.rows}
         )
     form = ".2~f" if evaluation.task == "regression" else ".0%"
     furthest = max(evaluation.periods, key=lambda period: abs(period.label_mean - period.predicted_mean))
@@ -372,5 +331,5 @@ def period_label_chart(evaluation: Evaluation) -> Chart | None:
         f"{predicted} predicted and {observed} observed."
     )
     title = "mean" if evaluation.task == "regression" else "rate"
-    drawn = _over_time(rows, title, [("came true", _SECOND), ("predicted", _ACCENT)], form)
+    drawn = _over_time(rows, title, [("came true", SECOND), ("predicted", ACCENT)], form)
     return Chart("labels", "Predicted and observed over time", text, drawn)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from mainspring.evaluation.results import Evaluation
+from mainspring.page.components import plain_number
 
-__all__ = ["evaluation_json", "plain_number"]
-
-
-def plain_number(value: Any) -> Any:
-    """Return a NumPy scalar as the number it is; encoders ask here about what they do not know."""
-    if hasattr(value, "item"):
-        return value.item()
-    raise NotImplementedError(f"JSON has no word for a {type(value).__name__}")
+__all__ = ["evaluation_json"]
 
 
 def evaluation_json(evaluation: Evaluation) -> bytes:

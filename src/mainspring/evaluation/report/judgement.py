@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 from mainspring.evaluation.report import charts
-from mainspring.evaluation.report.components import (
+from mainspring.evaluation.report.verdict import advantage, objective_figure, rivals, verdict
+from mainspring.evaluation.results import Baseline, Evaluation, Interval, PartSummary
+from mainspring.page.components import (
     Child,
     Html,
     Tone,
@@ -21,8 +23,7 @@ from mainspring.evaluation.report.components import (
     section,
     table,
 )
-from mainspring.evaluation.report.verdict import advantage, objective_figure, rivals, verdict
-from mainspring.evaluation.report.wording import (
+from mainspring.page.wording import (
     UNKNOWN,
     capital,
     count,
@@ -36,7 +37,6 @@ from mainspring.evaluation.report.wording import (
     plural,
     signed,
 )
-from mainspring.evaluation.results import Baseline, Evaluation, Interval, PartSummary
 
 __all__ = ["estimate", "honesty", "judged_part", "over_time", "summary", "versus_baselines", "worth"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mainspring.evaluation.report.components import (
+from mainspring.evaluation.report.context import RunContext
+from mainspring.evaluation.results import Evaluation
+from mainspring.page.components import (
     Child,
     Html,
     absent,
@@ -14,9 +16,7 @@ from mainspring.evaluation.report.components import (
     section,
     table,
 )
-from mainspring.evaluation.report.context import RunContext
-from mainspring.evaluation.report.wording import capital, count, instant, mean_label, percent, plain, plural
-from mainspring.evaluation.results import Evaluation
+from mainspring.page.wording import capital, count, instant, mean_label, percent, plain, plural
 
 __all__ = ["brief", "data", "made", "notes"]
 

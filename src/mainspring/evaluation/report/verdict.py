@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mainspring.evaluation.report.components import Tone
-from mainspring.evaluation.report.wording import interval, metric_title, number, percent, plural, signed
 from mainspring.evaluation.results import Baseline, Evaluation, Interval, SliceResult
+from mainspring.page.components import Tone
+from mainspring.page.wording import interval, metric_title, number, percent, plural, signed
 
 __all__ = [
     "Verdict",

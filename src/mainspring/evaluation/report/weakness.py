@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 from mainspring.evaluation.report import charts
-from mainspring.evaluation.report.components import Child, Html, Tone, absent, badge, element, paragraph, section, table
 from mainspring.evaluation.report.judgement import estimate
 from mainspring.evaluation.report.verdict import objective_figure, worst_first
-from mainspring.evaluation.report.wording import (
+from mainspring.evaluation.results import Evaluation, Reversal
+from mainspring.page.components import Child, Html, Tone, absent, badge, element, paragraph, section, table
+from mainspring.page.wording import (
     capital,
     count,
     mean_label,
@@ -18,7 +19,6 @@ from mainspring.evaluation.report.wording import (
     plain,
     plural,
 )
-from mainspring.evaluation.results import Evaluation, Reversal
 
 __all__ = ["leakage", "limits", "reversals", "slices", "uses"]
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Literal
 
-from mainspring.evaluation.report.document import plain_number
-
 __all__ = [
     "Child",
     "Html",
@@ -30,6 +28,7 @@ __all__ = [
     "figures",
     "html",
     "paragraph",
+    "plain_number",
     "section",
     "table",
 ]
@@ -37,7 +36,7 @@ __all__ = [
 Tone = Literal["plain", "good", "warning", "bad"]
 
 _MARKS: dict[Tone, str] = {"plain": "", "good": "✓", "warning": "!", "bad": "✕"}
-_VOID = frozenset({"meta", "link", "br", "col"})
+_VOID = frozenset({"meta", "link", "br", "col", "input"})
 # Characters that HTML forbids even as references: shown as the replacement character instead.
 _FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(55296, 57344)), "�")
 
@@ -165,6 +164,13 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]],
         aria_label=caption,
         tabindex=0,
     )
+
+
+def plain_number(value: Any) -> Any:
+    """Return a NumPy scalar as the number it is; encoders ask here about what they do not know."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise NotImplementedError(f"JSON has no word for a {type(value).__name__}")
 
 
 def data_script(value: Any) -> Html:

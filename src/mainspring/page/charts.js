@@ -32,5 +32,7 @@
       },
     );
   };
-  document.querySelectorAll(".chart").forEach(draw);
+  const drawAll = (within) => within.querySelectorAll(".chart:not([data-drawn])").forEach(draw);
+  drawAll(document);
+  document.addEventListener("mainspring:shown", (event) => drawAll(event.target)); // a part of the page was shown anew
 })();

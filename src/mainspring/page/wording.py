@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
-from mainspring.evaluation.results import Interval
+from mainspring.clock import DAY, HOUR, MINUTE, SECOND, format_instant
 
 __all__ = [
     "UNKNOWN",
+    "ago",
     "capital",
     "count",
     "instant",
     "interval",
     "mean_label",
     "metric_title",
+    "moment",
     "number",
     "percent",
     "plain",
@@ -22,6 +25,14 @@ __all__ = [
 ]
 
 UNKNOWN = "unknown"
+
+
+class _Interval(Protocol):
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
 
 _TITLES = {
     "auc": "AUC",
@@ -79,7 +90,7 @@ def signed(value: float | None) -> str:
     return f"+{text}" if value is not None and value > 0 and math.isfinite(value) else text
 
 
-def interval(estimate: Interval | None) -> str:
+def interval(estimate: _Interval | None) -> str:
     """Return "low to high", the 95% interval of an estimate."""
     if estimate is None or not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return UNKNOWN
@@ -108,6 +119,19 @@ def instant(text: str) -> str:
     if len(text) >= 16 and text[10] in "T " and text[4] == text[7] == "-":
         return f"{text[:10]} {text[11:16]}" + (" UTC" if text.endswith(("Z", "+00:00")) else "")
     return text
+
+
+def moment(at: int) -> str:
+    """Return an instant (microseconds) to the minute, in UTC: "2013-03-01 14:05"."""
+    return format_instant(at)[:16].replace("T", " ")
+
+
+def ago(span: int) -> str:
+    """Return how long a span (microseconds) is in one unit: "12 s", "5 min", "3 h", "9 days"."""
+    for unit, name in ((DAY, "days"), (HOUR, "h"), (MINUTE, "min")):
+        if span >= 2 * unit:
+            return f"{span // unit:,} {name}"
+    return f"{max(span, 0) // SECOND} s"
 
 
 def mean_label(task: str, mean: float | None) -> str:

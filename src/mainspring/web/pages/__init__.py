@@ -1,0 +1,1 @@
+"""One page a file: from what a `Source` reads to a `Page`."""
