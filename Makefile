@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-replay bench-drift bench-estimated bench-serving bench-beside reliability clean
+.PHONY: help demo test check format bench bench-features bench-online bench-import bench-busy bench-replay bench-drift bench-estimated bench-serving bench-beside bench-dashboard reliability clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-serving: .venv/dev .venv-bench-serving/peers ## requests a second beside F
 
 bench-beside: .venv/dev ## what a server loses by the loop and by a retraining beside it; needs wrk, 9 minutes
 	$(BIN)/python benchmarks/beside.py
+
+bench-dashboard: .venv/dev ## how long pages take over a year of flights, and what ten open tabs cost; needs wrk and Chromium, 12 minutes
+	$(BIN)/python benchmarks/dashboard.py
 
 reliability: .venv/dev ## kill a running server 50 times under load, and count what of all that it acknowledged is lost or there twice
 	$(BIN)/python benchmarks/reliability.py --lives 50

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import polars as pl
 import pytest
 
 import mainspring as ms
-from mainspring.errors import DataError
+from mainspring.errors import DataError, WorkspaceError
 from mainspring.lake import Lake
+from mainspring.lake.sql import QueryLimits
 from tests.lake.conftest import properties
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -114,3 +117,60 @@ def test_a_lake_of_nothing_answers(lake: Lake) -> None:
     assert lake.sql("SELECT 1 AS one").item() == 1
     with pytest.raises(DataError, match="holds no table yet"):
         lake.sql("SELECT * FROM departure")
+
+
+# Limits: what a page may ask for
+
+
+def limits(rows: int = 10, seconds: float = 30.0, memory_megabytes: int = 512) -> QueryLimits:
+    return QueryLimits(rows=rows, seconds=seconds, memory_megabytes=memory_megabytes)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100])
+def test_within_limits_the_answer_is_the_first_rows_of_the_whole_answer(filled: Lake, rows: int) -> None:
+    query = "SELECT i, i % 7 AS rest FROM range(50) AS of_numbers(i) ORDER BY rest, i DESC"
+    assert filled.sql(query, limits(rows)).equals(filled.sql(query).head(rows))
+    assert filled.sql("DESCRIBE departure", limits(rows)).height == min(rows, filled.sql("DESCRIBE departure").height)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM range(100000000000) AS of_numbers(i) WHERE i % 7 = 3",
+        "SELECT a.i FROM range(1000000) AS a(i), range(1000000) AS b(i) WHERE a.i + b.i = -1",
+    ],
+)
+def test_a_query_that_takes_too_long_is_broken_off(filled: Lake, query: str) -> None:
+    threads, begin = threading.active_count(), time.monotonic()
+    with pytest.raises(DataError, match=r"longer than 0\.3s and was broken off") as caught:
+        filled.sql(query, limits(seconds=0.3))
+    assert caught.value.code == "DATA_SQL"
+    assert time.monotonic() - begin < 10
+    assert threading.active_count() == threads
+    assert filled.sql("SELECT 1 AS one", limits()).item() == 1
+
+
+def test_a_query_that_takes_too_much_memory_is_broken_off_and_leaves_no_file(
+    filled: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
+    query = "SELECT i, array_agg(i) FROM range(3000000) AS of_numbers(i) GROUP BY i ORDER BY 1 DESC"
+    with pytest.raises(DataError, match="more memory than the 16 MB") as caught:
+        filled.sql(query, limits(memory_megabytes=16))
+    assert caught.value.code == "DATA_SQL"
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("query", ["SET threads = 8", "SET memory_limit = '9GB'", "RESET memory_limit"])
+def test_limits_cannot_be_lifted(filled: Lake, query: str) -> None:
+    with pytest.raises(DataError):
+        filled.sql(query, limits())
+
+
+def test_a_lake_whose_files_are_gone_says_so(filled: Lake, tmp_path: Path) -> None:
+    for file in (tmp_path / "lake").rglob("*.metadata.json"):
+        file.unlink()
+    with pytest.raises(WorkspaceError) as caught:
+        filled.sql("SELECT 1")
+    assert caught.value.code == "WORKSPACE_BROKEN"

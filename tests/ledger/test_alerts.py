@@ -135,3 +135,50 @@ def test_silences_that_cannot_be(log: AlertLog) -> None:
     log.silence("flights", "drift", at=5, until=9)
     with pytest.raises(LedgerError, match="Silenced are: drift"):
         log.unsilence("flights", "*", at=6)
+
+
+# Pages of many
+
+
+some = st.lists(
+    st.tuples(st.integers(0, 20), st.none() | st.integers(0, 9), st.sampled_from(["drift", "volume", "lag"])),
+    max_size=25,
+)
+
+
+@few_examples
+@given(
+    some, st.sampled_from(["open", "ended", "all"]), st.none() | st.sampled_from(["drift", "none"]), st.integers(1, 9)
+)
+def test_pages_are_the_history_of_what_is_chosen(
+    ledger: Ledger, made: list[tuple[int, int | None, str]], state: Any, monitor: str | None, size: int
+) -> None:
+    log, system = ledger.alerts, f"s{hash((tuple(made), state, monitor, size))}"
+    for number, (at, lasted, name) in enumerate(made):
+        ended = None if lasted is None else at + lasted
+        log.record(system, [alert(f"{number}", at, monitor=name, ended_at=ended)])
+    history = log.history(system)
+    wanted = [
+        each
+        for each in history
+        if monitor in (None, each.alert.monitor)
+        and (state == "all" or (each.alert.ended_at is None) == (state == "open"))
+    ]
+    pages = [
+        log.page(system, state=state, monitor=monitor, limit=size, offset=offset)
+        for offset in range(0, len(wanted) + size, size)
+    ]
+    assert [each for page in pages for each in page] == wanted
+    assert log.count(system, state=state, monitor=monitor) == len(wanted)
+    assert log.page(system, opened_before=7, limit=99) == [each for each in history if each.alert.opened_at < 7]
+    assert sum(log.monitors(system).values()) == len(history)
+    overlapping = [
+        each.alert.id
+        for each in history
+        if each.alert.opened_at <= 12 and (each.alert.ended_at is None or each.alert.ended_at >= 8)
+    ]
+    assert [each.id for each in log.spans(system, 8, 12, limit=99)] == overlapping
+    assert [each.id for each in log.spans(system, 8, 12, limit=2)] == overlapping[:2]
+    for each in history:
+        assert log.find(system, each.alert.id) == each
+    assert log.find(system, "nothing") is None

@@ -38,6 +38,8 @@ def test_a_step_is_kept_with_all_that_it_did(ledger: Ledger) -> None:
     assert [(each.number, each.step) for each in ledger.loops.events("flights")] == [(3, 2), (2, 2), (1, 1)]
     assert ledger.loops.events("flights", limit=1)[0].evidence == {"x": 1}
     assert ledger.loops.events("flights", model="m3") == []
+    assert len(ledger.loops.events("flights", what=("train", "promoted"))) == 3
+    assert ledger.loops.events("flights", what=("promoted",)) == []
     deployed = ledger.deployments.current("flights")
     assert deployed is not None
     assert (deployed.number, deployed.by, deployed.reason, deployed.at) == (number, "loop", "promoted: why", 11)

@@ -22,6 +22,7 @@ from mainspring.answers import Arm
 from mainspring.clock import DAY, HOUR
 from mainspring.errors import LedgerError
 from mainspring.ledger import loops
+from mainspring.loop.kept_signals import CHECKS, FEATURES, QUALITY, QualityDay
 from mainspring.loop.live import Live
 from mainspring.loop.live_state import Asked, read_live
 from mainspring.loop.replay import Replay, _Life
@@ -68,6 +69,11 @@ def test_a_live_loop_killed_after_each_step_does_what_a_replay_says_to_the_last_
     assert live.state is not None
     found = msgspec.json.encode(live.state.loop).replace(b"deliveries-m", b"m")
     assert found.replace(b'"prefix":"deliveries-"', b'"prefix":""') == msgspec.json.encode(expected)
+    assert live.state.loop is not None
+    for model, followed in live.state.loop.models.items():
+        said = workspace.ledger.signals.read(TURNING.name, QUALITY, about=model)
+        days = {each.day: msgspec.msgpack.decode(each.document, type=QualityDay).realised for each in said}
+        assert {day: days.get(day) for day in followed.cohorts.held} == followed.cohorts.held
 
 
 def quiet(workspace: Workspace, until: int, every: int = STEP) -> list[tuple[int, str, str]]:
@@ -87,7 +93,7 @@ def fresh(workspace: Workspace, tmp_path: Path) -> Workspace:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
     copied = Workspace.open(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
-        for table in ("loops", "loop_events", "deployments"):
+        for table in ("loops", "loop_events", "deployments", "signals"):
             ledger.execute(f"DELETE FROM {table}")
         ledger.execute("DELETE FROM models WHERE run IN (SELECT name FROM runs WHERE kind = 'retrain')")
         ledger.execute("DELETE FROM runs WHERE kind = 'retrain'")
@@ -109,7 +115,7 @@ def test_a_step_that_is_cut_short_anywhere_leaves_nothing_and_is_taken_again(
 
         return call
 
-    for name in ("put_deployment", "put_alerts", "_go_on"):
+    for name in ("put_deployment", "put_alerts", "put_signals", "_go_on"):
         monkeypatch.setattr(loops, name, failing(getattr(loops, name)))
     cut = 0
     for day in range(13):
@@ -125,15 +131,17 @@ def test_a_step_that_is_cut_short_anywhere_leaves_nothing_and_is_taken_again(
     assert len(done) == len(set(done)), "nothing was done twice"
     numbers = [each.number for each in fresh.ledger.deployments.history(TURNING.name)]
     assert len(numbers) == sum(what not in ("train", "begun") for _, what, _ in done)
-    expected = [(e.at, e.what, e.model) for e in uninterrupted(tmp_path_factory.mktemp("whole"), 13)]
-    assert done == expected
+    whole = uninterrupted(tmp_path_factory.mktemp("whole"), 13)
+    assert done == [(e.at, e.what, e.model) for e in reversed(whole.ledger.loops.events(TURNING.name))]
+    for kind in (CHECKS, FEATURES):
+        assert fresh.ledger.signals.read(TURNING.name, kind) == whole.ledger.signals.read(TURNING.name, kind) != []
 
 
-def uninterrupted(folder: Path, days: int) -> list[Any]:
-    """What the loop does in a workspace with the same facts that nobody interrupts."""
+def uninterrupted(folder: Path, days: int) -> Workspace:
+    """A workspace with the same facts in which nobody interrupts the loop."""
     whole = made(folder, TURNING, DAYS)
     quiet(whole, BEGIN + days * DAY)
-    return [*reversed(whole.ledger.loops.events(TURNING.name))]
+    return whole
 
 
 def test_who_sets_arms_overrules_the_loop_and_it_begins_again_with_them(fresh: Workspace) -> None:
@@ -162,8 +170,12 @@ def test_who_sets_arms_overrules_the_loop_and_it_begins_again_with_them(fresh: W
 
 def test_where_time_goes_back_the_loop_begins_again(fresh: Workspace) -> None:
     done = quiet(fresh, BEGIN + 4 * DAY)
+    assert [each.day for each in fresh.ledger.signals.read(TURNING.name, FEATURES)] == [
+        BEGIN // DAY + k for k in range(4)
+    ]
     live = Live(TURNING, fresh, AtOnce(TURNING, fresh), STEP)
     live.advance(BEGIN - 2 * DAY, 0)
+    assert fresh.ledger.signals.read(TURNING.name, FEATURES) == [], "the old future is not shown"
     told = [*reversed(fresh.ledger.loops.events(TURNING.name))][len(done) :]
     assert [each.what for each in told] == ["train", "promoted"]
     assert "time went back to 2024-01-19" in told[0].told
@@ -252,6 +264,7 @@ STEPPING = """
 import sys
 from pathlib import Path
 from mainspring.workspace import Workspace
+from mainspring.loop.kept_signals import CHECKS, FEATURES, QUALITY, QualityDay
 from mainspring.loop.live import Live
 from tests.loop.living import BEGIN, STEP, TURNING, AtOnce
 workspace = Workspace.open(Path(sys.argv[1]))
@@ -284,7 +297,8 @@ def test_a_loop_that_is_killed_9_again_and_again_does_what_it_would_have_done_on
                     break
     assert kills >= 2
     done = [(e.at, e.what, e.model, e.told) for e in reversed(fresh.ledger.loops.events(TURNING.name))]
-    once = [(e.at, e.what, e.model, e.told) for e in uninterrupted(tmp_path_factory.mktemp("whole"), 10)]
+    whole = uninterrupted(tmp_path_factory.mktemp("whole"), 10)
+    once = [(e.at, e.what, e.model, e.told) for e in reversed(whole.ledger.loops.events(TURNING.name))]
     assert [each[:3] for each in done] == [each[:3] for each in once]
     assert done[1:] == once[1:]  # the first one names the model of the workspace
     runs = [run.as_of for run in fresh.ledger.runs() if run.kind == "retrain" and run.status == "finished"]

@@ -76,7 +76,7 @@ def serve(
         from mainspring.serving.records import DECISIONS
         from mainspring.serving.streaming import ANSWERING_GROUP
         from mainspring.stream import EmbeddedLog
-        from mainspring.web.gate import Gate
+        from mainspring.web.gate import dashboard
         from mainspring.workspace import DEFAULT_FOLDER, Workspace
 
         for name, value, known in (("clock", clock, _CLOCKS), ("journal", journal, ("full", "relaxed"))):
@@ -125,7 +125,7 @@ def serve(
                     skew=flow.skew,
                     checkpoint=opened.checkpoint,
                     alerts=OpenAlerts(system.name, opened_workspace.ledger.alerts),
-                    pages=lambda site: Gate(
+                    pages=lambda site: dashboard(
                         site,
                         opened_workspace.ledger.alerts,
                         (str(loaded.path), str(opened_workspace.root), system.fingerprint),

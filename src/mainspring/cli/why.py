@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -100,6 +100,8 @@ def _page(story: Story) -> Iterator[RenderableType]:
 
 
 def _made(made: Made) -> Iterator[tuple[str, str]]:
+    from mainspring.loop.story_words import window_told
+
     as_of = "" if made.as_of is None else f", on what was known at {moment(made.as_of)}"
     yield (
         "made",
@@ -108,17 +110,11 @@ def _made(made: Made) -> Iterator[tuple[str, str]]:
     yield "because", made.why
     going_on = f"going on from {made.parent}" if made.how == "continue" else "fresh"
     beside = f", beside {made.parent}, the champion then" if made.parent and made.how != "continue" else ""
-    yield "how", f"{going_on}{beside}; {_window(made.window)}; calibration {made.calibration or 'none'}"
+    yield "how", f"{going_on}{beside}; trained {window_told(made.window)}; calibration {made.calibration or 'none'}"
     yield "on", f"{made.decisions:,} decisions, {made.labelled:,} with a known label" if made.decisions else ""
     yield "snapshots", ", ".join(f"{table} {snapshot}" for table, snapshot in made.snapshots.items())
     yield "declaration", f"{made.declaration}, Mainspring {made.version}"
     yield "bundle", f"{made.bundle}{f': {made.bundle_problem}' if made.bundle_problem else ''}"
-
-
-def _window(window: Any) -> str:
-    if isinstance(window, list | tuple):
-        return "the best window of " + ", ".join(each or "all history" for each in window)
-    return "trained on all that its declaration lets" if window is None else f"trained on the last {window}"
 
 
 def _answered(found: AnsweredOn) -> Iterator[RenderableType]:

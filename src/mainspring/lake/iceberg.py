@@ -44,6 +44,7 @@ __all__ = [
     "dtypes_of",
     "known_between",
     "load",
+    "numbered",
     "rows",
     "stored_columns",
 ]
@@ -215,6 +216,13 @@ def known_between(column: str, *, low: int | None = None, high: int) -> BooleanE
 
     until = LessThanOrEqual(column, high)
     return until if low is None else And(GreaterThanOrEqual(column, low), until)
+
+
+def numbered(column: str, first: int, last: int) -> BooleanExpression:
+    """Return the condition that a column of numbers lies in [first, last]."""
+    from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual
+
+    return And(GreaterThanOrEqual(column, first), LessThanOrEqual(column, last))
 
 
 def expire(table: IcebergTable, keep: int) -> None:

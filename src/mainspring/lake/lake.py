@@ -15,21 +15,15 @@ from mainspring.lake import iceberg
 from mainspring.lake.iceberg import ARRIVED_AT, NO_SNAPSHOT, QUARANTINE, QUARANTINE_SUFFIX, SEQ, VISIBLE_AT
 from mainspring.lake.ingestion import Arrival, Ingested, ingest
 from mainspring.lake.parsing import DTYPES, TIME
+from mainspring.lake.stored import Mark, Stored, mark_of, stored_of
 from mainspring.storage import storage_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    from mainspring.lake.sql import QueryLimits
+
 __all__ = ["Lake", "Mark", "visible_at"]
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How far a table has been written. Between two marks with the same `revision` rows came and none went."""
-
-    revision: str
-    commit: int
-    snapshot_id: int
 
 
 @dataclass(frozen=True)
@@ -149,14 +143,7 @@ class Lake:
         """Return how far a table, named by itself or by the name that it is stored under, has been written."""
         name = table if isinstance(table, str) else table.__schema__.name
         stored = iceberg.load(self._catalog, (self.namespace, name))
-        if stored is None:
-            return Mark("", 0, NO_SNAPSHOT)
-        revision = f"{stored.metadata.table_uuid} {stored.properties.get(iceberg.REVISIONS, '')}"
-        snapshot = stored.current_snapshot()
-        commit, snapshot_id = (
-            (0, NO_SNAPSHOT) if snapshot is None else (snapshot.sequence_number or 0, snapshot.snapshot_id)
-        )
-        return Mark(revision, commit, snapshot_id)
+        return Mark("", 0, NO_SNAPSHOT) if stored is None else mark_of(stored)
 
     def expire(self, table: type[Table], *, keep: int) -> None:
         """Let all snapshots of a table go but the newest `keep`, of a table that no run pins; all facts stay.
@@ -178,14 +165,40 @@ class Lake:
             return []
         return sorted({name.removesuffix(QUARANTINE_SUFFIX) for name in names})
 
-    def quarantine(self, table: type[Table] | str) -> pl.DataFrame:
-        """Read the rejected rows of a table: reason, sentence, the row as given in JSON, and `_seq`, in which they are sorted."""
+    def quarantine(
+        self,
+        table: type[Table] | str,
+        *,
+        columns: Sequence[str] = tuple(QUARANTINE),
+        seqs: tuple[int, int] | None = None,
+        since: Mark | None = None,
+    ) -> pl.DataFrame:
+        """Read the rejected rows of a table: reason, sentence, the row as given in JSON, and `_seq`, in which they are sorted.
+
+        They count from 0 in `_seq`, in the order in which they came. `seqs` keeps those from the first to the last of two
+        numbers, `since` those that were stored after a mark of the quarantine.
+        """
         name = table if isinstance(table, str) else table.__schema__.name
         stored = iceberg.load(self._catalog, (self.namespace, name + QUARANTINE_SUFFIX))
-        return iceberg.rows(stored, QUARANTINE).sort(SEQ)
+        dtypes = {each: dtype for each, dtype in QUARANTINE.items() if each in columns or each == SEQ}
+        where = None if seqs is None else iceberg.numbered(SEQ, *seqs)
+        return iceberg.rows(stored, dtypes, where=where, after=None if since is None else since.commit).sort(SEQ)
 
-    def sql(self, query: str) -> pl.DataFrame:
-        """Answer a SELECT from the newest facts.
+    def stored(self, table: type[Table] | str, *, newest: int = 0) -> Stored | None:
+        """Return how much a table holds, as its newest snapshot tells, and its newest snapshots; None for one without any.
+
+        No file of data is opened.
+        """
+        name = table if isinstance(table, str) else table.__schema__.name
+        found = iceberg.load(self._catalog, (self.namespace, name))
+        return None if found is None else stored_of(found, newest)
+
+    def rejected(self, table: type[Table] | str) -> Stored | None:
+        """Return how many rows of a table were rejected, as `stored` does."""
+        return self.stored((table if isinstance(table, str) else table.__schema__.name) + QUARANTINE_SUFFIX)
+
+    def sql(self, query: str, limits: QueryLimits | None = None) -> pl.DataFrame:
+        """Answer a SELECT from the newest facts, within limits where some are given.
 
         Each table of any system is a view `system.table`, its rejected rows `system.table_quarantine`; this system's tables,
         and those whose name only one system has, need no prefix. Rows come with `_visible_at` and `_seq`. A query reads
@@ -195,7 +208,7 @@ class Lake:
         """
         from mainspring.lake.sql import answer
 
-        return answer(self._catalog, self.namespace, query)
+        return answer(self._catalog, self.namespace, query, limits)
 
 
 def visible_at(schema: TableSchema, arrived_at: pl.Expr) -> pl.Expr:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from mainspring.clock import SECOND, format_span
 from mainspring.errors import DataError
-from mainspring.lake.iceberg import ARRIVED_AT, KNOWN_AT, LAG, SEQ, VISIBLE_AT, broken
+from mainspring.lake.iceberg import ARRIVED_AT, KNOWN_AT, LAG, SEQ, VISIBLE_AT, broken, load
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,23 +23,52 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table as IcebergTable
 
-__all__ = ["answer"]
+__all__ = ["QueryLimits", "answer"]
 
 _SOURCE = "_files_of_"
+_AGAIN_SECONDS = 0.2
 
 
-def answer(catalog: Catalog, namespace: str, query: str) -> pl.DataFrame:
+@dataclass(frozen=True)
+class QueryLimits:
+    """What a query may take: at most `rows` of its answer are given, the first ones; past `seconds` it is broken off.
+
+    `memory_megabytes` is what DuckDB may hold; nothing is put aside on disk. It uses `threads` cores.
+    """
+
+    rows: int
+    seconds: float
+    memory_megabytes: int = 512
+    threads: int = 1
+
+
+def answer(catalog: Catalog, namespace: str, query: str, limits: QueryLimits | None = None) -> pl.DataFrame:
     """Answer a SELECT as `Lake.sql` says."""
     import duckdb
 
+    begin = time.monotonic()
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        if limits is not None:
+            connection.execute(f"SET threads = {limits.threads}")
+            connection.execute(f"SET memory_limit = '{limits.memory_megabytes}MB'")
+            connection.execute("SET temp_directory = ''")
         names = _make_views(connection, catalog, namespace)
         connection.execute("SET enable_external_access = false")  # no files, and no Python variables either
         connection.execute("SET lock_configuration = true")
         try:
             _check_reads(connection, query)
-            return connection.sql(query).pl()
+            if limits is None:
+                return _rows(connection, query)
+            with _interrupting(connection, limits.seconds - (time.monotonic() - begin)):
+                return _rows(connection, query, limits.rows)
+        except duckdb.InterruptException as error:
+            if limits is None:
+                raise
+            raise _too_long(limits) from error
+        except duckdb.OutOfMemoryException as error:
+            raise _too_large(limits) from error
         except duckdb.CatalogException as error:
             unknown = _unknown_tables(connection, query, names)
             if unknown:
@@ -48,13 +83,41 @@ def answer(catalog: Catalog, namespace: str, query: str) -> pl.DataFrame:
             raise _refused(error) from error
 
 
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, most: int | None = None) -> pl.DataFrame:
+    found = connection.sql(query)
+    rows: pl.DataFrame = (found if most is None else found.limit(most)).pl()
+    return rows
+
+
+@contextlib.contextmanager
+def _interrupting(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Break off what a connection does in this block once the time is over, as often as it takes."""
+    done = threading.Event()
+
+    def watch() -> None:
+        wait = max(seconds, 0.0)
+        while not done.wait(wait):
+            connection.interrupt()
+            wait = _AGAIN_SECONDS  # what is told between two steps of a query is forgotten
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
+
+
 def _make_views(connection: duckdb.DuckDBPyConnection, catalog: Catalog, own: str) -> list[str]:
     """Make a view for every table and return their names as a query may write them, shortest first."""
     identifiers = sorted(i for namespace in catalog.list_namespaces() for i in catalog.list_tables(namespace))
     count = Counter(name for _, name in identifiers)
     homes = {name: home for home, name in identifiers if home == own or count[name] == 1}
     for number, (home, name) in enumerate(identifiers):
-        table = catalog.load_table((home, name))
+        table = load(catalog, (home, name))
+        if table is None:  # it has just gone
+            continue
         source = f"{_SOURCE}{number}"
         connection.register(source, _data_files(table))
         view = f"{_quoted(home)}.{_quoted(name)}"
@@ -120,6 +183,23 @@ def _unknown_tables(connection: duckdb.DuckDBPyConnection, query: str, names: li
         return []
     known = {name.rpartition(".")[2] for name in names}
     return sorted(name for name in used if name not in known and not name.startswith(_SOURCE))
+
+
+def _too_long(limits: QueryLimits) -> DataError:
+    return DataError(
+        "DATA_SQL",
+        f"The query took longer than {format_span(round(limits.seconds * SECOND))} and was broken off.",
+        fix="Ask for less: fewer days, a column instead of all, a sum instead of rows; mainspring sql has no such limit.",
+    )
+
+
+def _too_large(limits: QueryLimits | None) -> DataError:
+    told = "than there is" if limits is None else f"than the {limits.memory_megabytes} MB that it may use"
+    return DataError(
+        "DATA_SQL",
+        f"The query needs more memory {told}.",
+        fix="Group by fewer things, sort fewer rows, or name the columns instead of all.",
+    )
 
 
 def _refused(error: Exception) -> DataError:

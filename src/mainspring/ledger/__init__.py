@@ -30,6 +30,7 @@ from mainspring.ledger.records import (
     Silence,
     Stage,
 )
+from mainspring.ledger.signals import Signal, Signals
 
 __all__ = [
     "RETRAIN",
@@ -54,6 +55,8 @@ __all__ = [
     "Model",
     "Role",
     "Run",
+    "Signal",
+    "Signals",
     "Silence",
     "Stage",
     "check_arms",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, null, select, update
@@ -14,10 +15,24 @@ from mainspring.ledger.records import Alert, KeptAlert, Silence
 from mainspring.ledger.tables import alerts as kept
 from mainspring.ledger.tables import silences
 
-__all__ = ["AlertLog", "put_alerts"]
+__all__ = ["AlertLog", "AlertSpan", "AlertState", "put_alerts"]
+
+AlertState = Literal["open", "ended", "all"]
 
 _COLUMNS = ("id", "opened_at", "ended_at", "monitor", "kind", "severity", "owner", "told", "fate")
 _SHOWN = 5
+
+
+class AlertSpan(NamedTuple):
+    """When an alert was open, and what it said; microseconds."""
+
+    id: str
+    monitor: str
+    severity: str
+    opened_at: int
+    ended_at: int | None
+    told: str
+    sends: int
 
 
 class AlertLog:
@@ -42,6 +57,46 @@ class AlertLog:
     def open(self, system: str) -> list[KeptAlert]:
         """Return the alerts that have not ended, the newest first."""
         return self._found(system, kept.c.ended_at.is_(None))
+
+    def count(self, system: str, *, state: AlertState = "all", monitor: str | None = None) -> int:
+        """Return how many alerts there are, of one monitor or of all."""
+        query = select(func.count()).where(kept.c.system == system, *_chosen(state, monitor))
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar() or 0
+
+    def page(
+        self,
+        system: str,
+        *,
+        state: AlertState = "all",
+        monitor: str | None = None,
+        opened_before: int | None = None,
+        limit: int,
+        offset: int = 0,
+    ) -> list[KeptAlert]:
+        """Return some of the alerts, the newest first: `limit` of them after `offset` others. No other is read."""
+        before = [] if opened_before is None else [kept.c.opened_at < opened_before]
+        return self._found(system, *_chosen(state, monitor), *before, limit=limit, offset=offset)
+
+    def find(self, system: str, id: str) -> KeptAlert | None:
+        """Return the alert with exactly this id, None where there is none."""
+        return next(iter(self._found(system, kept.c.id == id)), None)
+
+    def monitors(self, system: str) -> dict[str, int]:
+        """Return how many alerts each monitor had, by name."""
+        query = select(kept.c.monitor, func.count()).where(kept.c.system == system)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(kept.c.monitor).order_by(kept.c.monitor))
+            return {row[0]: row[1] for row in rows}
+
+    def spans(self, system: str, begin: int, end: int, *, limit: int) -> list[AlertSpan]:
+        """Return the newest alerts that were open at some time from `begin` to `end` (microseconds), the newest first."""
+        ended_later = kept.c.ended_at.is_(None) | (kept.c.ended_at >= begin)
+        query = select(*(kept.c[name] for name in AlertSpan._fields))
+        query = query.where(kept.c.system == system, kept.c.opened_at <= end, ended_later)
+        query = query.order_by(kept.c.opened_at.desc(), kept.c.id.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [AlertSpan(*row) for row in connection.execute(query)]
 
     def undelivered(self, system: str) -> list[Alert]:
         """Return the alerts that somebody is to be told of and was not yet, the oldest first."""
@@ -115,11 +170,24 @@ class AlertLog:
             connection.execute(update(silences).where(same).values(until=at))
         return ended
 
-    def _found(self, system: str, *which: ColumnElement[bool], limit: int | None = None) -> list[KeptAlert]:
+    def _found(
+        self, system: str, *which: ColumnElement[bool], limit: int | None = None, offset: int | None = None
+    ) -> list[KeptAlert]:
         query = select(kept).where(kept.c.system == system, *which)
-        query = query.order_by(kept.c.opened_at.desc(), kept.c.id.desc()).limit(limit)
+        newest_first = kept.c.opened_at.desc(), kept.c.id.desc()
+        if limit is not None:  # else whole alerts are put in order, to drop most of them
+            ids = select(kept.c.id).where(kept.c.system == system, *which).order_by(*newest_first)
+            query = select(kept).where(kept.c.system == system, kept.c.id.in_(ids.limit(limit).offset(offset)))
+        query = query.order_by(*newest_first)
         with self._database.reading() as connection:
             return [_as_kept(row) for row in connection.execute(query)]
+
+
+def _chosen(state: AlertState, monitor: str | None) -> list[ColumnElement[bool]]:
+    which: list[ColumnElement[bool]] = [] if monitor is None else [kept.c.monitor == monitor]
+    if state != "all":
+        which.append(kept.c.ended_at.is_(None) if state == "open" else kept.c.ended_at.is_not(None))
+    return which
 
 
 def put_alerts(connection: Connection, system: str, alerts: Iterable[Alert]) -> None:

@@ -19,6 +19,7 @@ from mainspring.ledger.deployments import Deployments
 from mainspring.ledger.keys import Keys
 from mainspring.ledger.loops import Loops
 from mainspring.ledger.records import Artifact, Dataset, Metric, Model, Run, Stage, Status
+from mainspring.ledger.signals import Signals
 
 __all__ = ["Ledger"]
 
@@ -31,8 +32,8 @@ _NEWEST_FIRST = (tables.runs.c.started_at.desc(), tables.runs.c.number.desc(), t
 class Ledger:
     """The record of runs, datasets, models, metrics, artifacts and reusable stages, at the address of a database.
 
-    `keys` are the API keys, `deployments` what answers, `alerts` what was amiss and `loops` what the loop
-    knows and did, in the same database.
+    `keys` are the API keys, `deployments` what answers, `alerts` what was amiss, `loops` what the loop
+    knows and did and `signals` what it knew of each day, in the same database.
 
     Guarantees: making one opens nothing; it holds no connection between calls, so threads may share it; each call is
     one transaction, kept whole or not at all; recording the same thing twice is recording it once.
@@ -51,6 +52,7 @@ class Ledger:
         self.deployments = Deployments(self._database)
         self.alerts = AlertLog(self._database)
         self.loops = Loops(self._database)
+        self.signals = Signals(self._database)
         self._owner = owner
         self._writer_alive = writer_alive
 
@@ -59,27 +61,30 @@ class Ledger:
 
     def mark(self, system: str) -> tuple[int | None, ...]:
         """Return what is another one after anything has changed that is kept of a system: cheap to ask for, and to compare."""
-        query = select(
-            *(
-                select(value).where(table.c.system == system).scalar_subquery()
-                for table, value in (
-                    (tables.loops, func.max(tables.loops.c.step)),
-                    (tables.loops, func.max(tables.loops.c.written_at)),
-                    (tables.deployments, func.max(tables.deployments.c.number)),
-                    (tables.runs, func.count()),
-                    (tables.runs, func.max(tables.runs.c.ended_at)),
-                    (tables.alerts, func.count()),
-                    (tables.alerts, func.sum(tables.alerts.c.sends)),
-                    (tables.alerts, func.count(tables.alerts.c.ended_at)),
-                    (tables.alerts, func.count(tables.alerts.c.acknowledged_at)),
-                    (tables.alerts, func.count(tables.alerts.c.delivered_at)),
-                    (tables.silences, func.count()),
-                    (tables.silences, func.sum(tables.silences.c.until)),
-                )
-            )
+        count, most, total, t = func.count, func.max, func.sum, tables
+        alerts = t.alerts.c
+        asked = (
+            (t.loops, (most(t.loops.c.step), most(t.loops.c.written_at))),
+            (t.deployments, (most(t.deployments.c.number),)),
+            (t.runs, (count(), most(t.runs.c.ended_at))),
+            (
+                t.alerts,
+                (
+                    count(),
+                    total(alerts.sends),
+                    *map(count, (alerts.ended_at, alerts.acknowledged_at, alerts.delivered_at)),
+                ),
+            ),
+            (t.silences, (count(), total(t.silences.c.until))),
         )
         with self._database.reading() as connection:
-            return tuple(connection.execute(query).one())
+            return tuple(
+                value
+                for table, values in asked
+                for value in connection.execute(
+                    select(*values).select_from(table).where(table.c.system == system)
+                ).one()
+            )
 
     # Runs
 

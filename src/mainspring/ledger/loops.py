@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import asdict
 from sqlalchemy import Connection, func, insert, select, update
 
 from mainspring.answers import Arm
+from mainspring.clock import DAY
 from mainspring.errors import LedgerError
 from mainspring.ledger.alerts import put_alerts
 from mainspring.ledger.database import Database, as_record
 from mainspring.ledger.deployments import put_deployment
 from mainspring.ledger.records import Alert, KeptLoop, LoopEvent
+from mainspring.ledger.signals import Signal, forget_signals, put_signals
 from mainspring.ledger.tables import loop_events as events
 from mainspring.ledger.tables import loops
 
@@ -22,7 +24,7 @@ __all__ = ["Loops"]
 class Loops:
     """The state of the loop of each system after its newest step, and all that its loop did.
 
-    Guarantees: a step is written with its events, alerts and the arms that it sets in one transaction, so that after a
+    Guarantees: a step is written with its events, alerts, signals and the arms that it sets in one transaction, so that after a
     kill all of it was done, once, or nothing; of two processes that go on from the same step one is refused.
     Every call may raise WorkspaceError, as those of the ledger do.
     """
@@ -47,10 +49,14 @@ class Loops:
         *,
         done: Sequence[LoopEvent] = (),
         alerts: Iterable[Alert] = (),
+        signals: Iterable[Signal] = (),
+        anew: bool = False,
         arms: Sequence[Arm] | None = None,
         reason: str = "",
     ) -> int | None:
         """Write down a step; return the number of its deployment where it sets arms. Events are numbered here.
+
+        `anew` is a loop that begins, maybe in the past: what was said of its day and of later ones after its instant goes.
 
         Raises LedgerError: LEDGER_LOOP when the newest step is not the one before this, LEDGER_ARMS.
         """
@@ -61,15 +67,24 @@ class Loops:
             for number, event in enumerate(done, first):
                 connection.execute(insert(events).values(asdict(event) | {"number": number, "step": kept.step}))
             put_alerts(connection, kept.system, alerts)
+            if anew:
+                forget_signals(connection, kept.system, day=kept.at // DAY, at=kept.at)
+            put_signals(connection, signals)
             if arms is None:
                 return None
             return put_deployment(connection, kept.system, arms, at=kept.written_at, by="loop", reason=reason).number
 
-    def events(self, system: str, *, model: str | None = None, limit: int | None = None) -> list[LoopEvent]:
-        """Return what the loop of a system did, the newest first; with `model` only what it did about that one."""
+    def events(
+        self, system: str, *, model: str | None = None, what: Collection[str] | None = None, limit: int | None = None
+    ) -> list[LoopEvent]:
+        """Return what the loop of a system did, the newest first; with `model` only what it did about that one, with `what`
+        only what is told by these words.
+        """
         query = select(events).where(events.c.system == system).order_by(events.c.number.desc()).limit(limit)
         if model is not None:
             query = query.where(events.c.model == model)
+        if what is not None:
+            query = query.where(events.c.what.in_(what))
         with self._database.reading() as connection:
             return [as_record(LoopEvent, row) for row in connection.execute(query)]
 

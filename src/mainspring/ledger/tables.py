@@ -35,11 +35,12 @@ __all__ = [
     "metrics",
     "models",
     "runs",
+    "signals",
     "silences",
     "stages",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def _add_api_keys(connection: Connection) -> None:
@@ -102,9 +103,25 @@ def _add_alerts_and_loops(connection: Connection) -> None:
     _add_loops(connection)
 
 
+def _add_signals(connection: Connection) -> None:
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    connection.execute(
+        text(
+            "CREATE TABLE signals (system VARCHAR NOT NULL, kind VARCHAR NOT NULL, about VARCHAR NOT NULL, "
+            f"day INTEGER NOT NULL, at BIGINT NOT NULL, document {binary} NOT NULL, "
+            "PRIMARY KEY (system, kind, about, day))"
+        )
+    )
+
+
 # From each older version, what turns it into the next. Each runs in the transaction that also
 # raises the version, and speaks plain SQL of its time rather than the tables below, which go on changing.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_api_keys, 2: _add_deployments, 3: _add_alerts_and_loops}
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_api_keys,
+    2: _add_deployments,
+    3: _add_alerts_and_loops,
+    4: _add_signals,
+}
 
 metadata = MetaData()
 
@@ -268,4 +285,15 @@ loop_events = Table(
     Column("model", String, nullable=False),
     Column("told", String, nullable=False),
     Column("evidence", JSON, nullable=False),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("about", String, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("document", LargeBinary, nullable=False),
 )

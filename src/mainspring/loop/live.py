@@ -21,9 +21,10 @@ from mainspring.clock import DAY, HOUR, format_instant
 from mainspring.declare import System
 from mainspring.errors import LedgerError
 from mainspring.lake import RecentRows
-from mainspring.ledger import KeptLoop, LoopEvent
+from mainspring.ledger import KeptLoop, LoopEvent, Signal
 from mainspring.loop.decision_columns import slice_values_of
 from mainspring.loop.heard import Hearing, newest_prediction
+from mainspring.loop.kept_signals import signals_of
 from mainspring.loop.live_state import Asked, Heard, LiveState, read_live
 from mainspring.loop.state import WEEK, Alerted, Effect, Event, LoopState, Policy, SetArms, Tick, Train
 from mainspring.loop.step import begin, step
@@ -126,7 +127,7 @@ class Live:
             told = f"{why}; {champion} was made with facts of {format_instant(as_of)}, which are yet to come"
             train = Train(f"{self._prefix}m{self._numbered() + 1}", at, "", "fresh", None, Why(told))
             state = replace(state, asked=Asked(train, at))
-            return self._commit(state, [train], at, wall)
+            return self._commit(state, [train], at, wall, anew=True)
         loop = begin(
             self._policy,
             champion,
@@ -142,7 +143,7 @@ class Live:
         loop = replace(loop, trained_as_of=at if as_of is None else min(at, as_of))
         state = replace(state, loop=loop)
         arms = SetArms(champion, None, "shadow", 0.0, "begun", Why(why))
-        return self._commit(state, [arms], at, wall, deploy=made_anew)
+        return self._commit(state, [arms], at, wall, deploy=made_anew, anew=True)
 
     def _first_trained(self, state: LiveState, now: int, wall: int) -> LiveState:
         """Begin with the first model, once it is trained; where too little was known to train on, ask again a step later."""
@@ -203,6 +204,7 @@ class Live:
                 rows=hearing.rows(heard, at) if at // WEEK > before // WEEK else None,
                 silences=silences,
             )
+            known = loop
             loop, effects = step(self._policy, loop, tick)
             state = replace(
                 state,
@@ -211,7 +213,7 @@ class Live:
                 heard=hearing.after(heard, features_until=features_until),
                 asked=_asked(state, taught, effects),
             )
-            state = self._commit(state, effects, at, wall)
+            state = self._commit(state, effects, at, wall, signals=signals_of(self._policy, known, loop))
 
     def _operations_until(self, at: int) -> list[MeasuredCounts]:
         """What the server counted by an instant; what it counts later is for a later step."""
@@ -235,7 +237,15 @@ class Live:
         return kept.step, read_live(kept, self._fingerprint)
 
     def _commit(
-        self, state: LiveState, effects: Sequence[Effect], at: int, wall: int, *, deploy: bool = True
+        self,
+        state: LiveState,
+        effects: Sequence[Effect],
+        at: int,
+        wall: int,
+        *,
+        deploy: bool = True,
+        signals: Sequence[Signal] = (),
+        anew: bool = False,
     ) -> LiveState:
         arms = next((effect for effect in effects if isinstance(effect, SetArms) and deploy), None)
         changes = [effect.change for effect in effects if isinstance(effect, Alerted)]
@@ -256,6 +266,8 @@ class Live:
             kept,
             done=[self._event(event, wall) for event in done],
             alerts=[change.alert for change in changes],
+            signals=signals,
+            anew=anew,
             arms=None if arms is None else arms.arms,
             reason="" if arms is None else f"{arms.what}: {arms.why.told}",
         )

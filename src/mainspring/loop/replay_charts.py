@@ -73,10 +73,11 @@ def alert_chart(watched: Alerting) -> Chart:
         for begin, end in each.spans
     ]
     y = alt.Y("monitor:N", sort=None, scale=alt.Scale(domain=order), title=None)
+    legend = alt.Legend(title=None, orient="top")
     colour = alt.Color(
         "what:N",
         scale=alt.Scale(domain=list(_ALERTS), range=[ACCENT, SECOND]),
-        legend=alt.Legend(title=None, orient="top"),
+        legend=legend,
     )
     tooltip = [
         alt.Tooltip("monitor:N"),
@@ -89,7 +90,9 @@ def alert_chart(watched: Alerting) -> Chart:
         base.mark_rule(strokeWidth=6, opacity=0.45).encode(x=_time("from"), x2="until:T"),
         base.mark_point(filled=True, size=70, opacity=1).encode(
             x=_time("from"),
-            shape=alt.Shape("what:N", scale=alt.Scale(domain=list(_ALERTS), range=["circle", "diamond"]), legend=None),
+            shape=alt.Shape(
+                "what:N", scale=alt.Scale(domain=list(_ALERTS), range=["circle", "diamond"]), legend=legend
+            ),
         ),
     ]
     if watched.incidents:

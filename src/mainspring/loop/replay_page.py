@@ -25,7 +25,7 @@ from mainspring.page.document import Section, page_of
 from mainspring.page.wording import capital, instant, metric_title, number, percent, plural
 from mainspring.storage import write_atomically
 
-__all__ = ["policy_section", "replay_page", "write_replay_page"]
+__all__ = ["lived_told", "policy_section", "replay_page", "replay_sections", "write_replay_page"]
 
 _MOST_EVENTS = 400
 
@@ -40,34 +40,39 @@ def write_replay_page(found: Compared, run: str, generated: str, path: Path) -> 
 
 def replay_page(found: Compared, run: str, generated: str) -> str:
     """Return the page as one HTML document that works offline."""
-    sections = [
+    return page_of(
+        replay_sections(found),
+        kicker="Replay",
+        title=found.system,
+        head=f"{found.system}: replay {run}",
+        purpose=f"{lived_told(found)} Each policy is one life.",
+        made=f"Run {run}, {instant(generated)}",
+        version=mainspring.__version__,
+    )
+
+
+def replay_sections(found: Compared) -> list[Section]:
+    """Return what the page is made of, for a page that has a frame of its own."""
+    return [
         Section("verdict", "Which policy", _verdict(found)),
         Section("time", "Over time", section("time", "Over time", _over_time(found))),
         Section("alerts", "Alerts in hindsight", _alerts(found)),
         Section("money", "Quality against money", _money(found)),
         Section("loop", "What it did", _loop(found)),
     ]
-    return page_of(
-        sections,
-        kicker="Replay",
-        title=found.system,
-        head=f"{found.system}: replay {run}",
-        purpose=f"{_lived(found)} Each policy is one life.",
-        made=f"Run {run}, {instant(generated)}",
-        version=mainspring.__version__,
-    )
 
 
 def policy_section(found: Compared) -> Section:
     """Return a replay in one section, for a page that is about more: the table, the timeline, and the best monitors."""
-    lead = f"{_lived(found)} Take {found.recommendation.policy}. {found.recommendation.reason}"
+    lead = f"{lived_told(found)} Take {found.recommendation.policy}. {found.recommendation.reason}"
     body = section(
         "replay", "What the system would have done", _policies(found), _over_time(found), _monitors(found), lead=lead
     )
     return Section("replay", "The system, replayed", body)
 
 
-def _lived(found: Compared) -> str:
+def lived_told(found: Compared) -> str:
+    """Return what was replayed: how many decisions, of when, under how many policies."""
     return (
         f"{plural(found.decisions, 'decision')} from {instant(found.begin)[:10]} to {instant(found.end)[:10]}, lived through under "
         f"{plural(len(found.policies), 'policy', 'policies')}."

@@ -21,6 +21,7 @@ from mainspring.loop.policies import retrain_named
 from mainspring.loop.recorded import recorded
 from mainspring.loop.replay_page import write_replay_page
 from mainspring.loop.stages import Made, Progress
+from mainspring.loop.stored_replays import REPLAY
 from mainspring.loop.system_file import LoadedSystem
 from mainspring.page.components import plain_number
 from mainspring.storage import storage_errors, write_atomically
@@ -59,7 +60,7 @@ def replay_policies(
     system = loaded.system
     for name in names:
         retrain_named(name, system)  # a wrong name is told before anything takes time
-    with recorded(system, workspace, clock=clock, progress=progress, kind="replay") as (run, stages, _):
+    with recorded(system, workspace, clock=clock, progress=progress, kind=REPLAY) as (run, stages, _):
         gathered = gather(loaded, workspace, stages, progress.warn)
         data = gathered.data
         first, last = int(data.decided_at[0]), int(data.decided_at[-1])

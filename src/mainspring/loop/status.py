@@ -74,7 +74,7 @@ def status_of(system: System, workspace: Workspace) -> Status:
     Raises ServingError (SERVE_MODEL) where it has no model yet, DeclarationError, WorkspaceError.
     """
     ledger, kept = workspace.ledger, workspace.ledger.loops.kept(system.name)
-    loop, no_loop, objectives = None, "", []
+    loop, no_loop, objectives = None, "", objective_rows(system, {}, None, 0)
     state = None if kept is None else read_live(kept, system.fingerprint)
     if kept is None:
         no_loop = "No loop has begun yet."

@@ -14,7 +14,7 @@ from mainspring.loop.deployed_when import Period, is_about_arms, periods_of
 from mainspring.model.bundle import Manifest, verify_bundle
 from mainspring.workspace import Workspace
 
-__all__ = ["Deed", "Gate", "Judged", "Made", "Story", "story_of"]
+__all__ = ["Deed", "Gate", "Judged", "Made", "Story", "story_of", "told_story"]
 
 _SHOWN = 8
 
@@ -108,16 +108,26 @@ def story_of(workspace: Workspace, name: str) -> Story:
     asked = {event.model: system for system in systems for event in ledger.loops.events(system)}
     model = _resolve(name, [*dict.fromkeys([*made, *asked])])
     system = made[model][0].system if model in made else asked[model]
+    return told_story(workspace, system, model, made.get(model), answers_of(workspace.lake(system), model))
+
+
+def told_story(
+    workspace: Workspace, system: str, model: str, made: tuple[Run, Model] | None, answers: list[Answers]
+) -> Story:
+    """Return the story of a model of a system, for whoever knows the run that wrote its bundle last and what it answered.
+
+    Raises WorkspaceError.
+    """
+    ledger = workspace.ledger
     events = [*reversed(ledger.loops.events(system, model=model))]
-    run = made.get(model)
     return Story(
         model=model,
         system=system,
-        made=None if run is None else _made(workspace, *run, events),
-        judged=[] if run is None else _judged(ledger, run[0]),
+        made=None if made is None else _made(workspace, *made, events),
+        judged=[] if made is None else _judged(ledger, made[0]),
         gate=_gate(events),
         done=_done(model, events, periods_of(ledger, system)),
-        answers=answers_of(workspace.lake(system), model),
+        answers=answers,
         alerts=sum(event.what == "alert opened" for event in events),
     )
 

@@ -16,7 +16,7 @@
     axisX: { labelFlush: true, labelOverlap: true },
     legend: { labelColor: ink, labelFontSize: 12, symbolSize: 80, symbolOpacity: 1, orient: "top", offset: 4 },
   };
-  const options = { renderer: "svg", actions: false, ast: true, config, defaultStyle: false, tooltip: { theme: "page" } };
+  const options = { renderer: "svg", actions: false, ast: true, config, defaultStyle: false, tooltip: { theme: "page", disableDefaultStyle: true } };
   const draw = (place) => {
     const spec = JSON.parse(place.parentElement.querySelector('script[type="application/json"]').textContent);
     const narrow = place.clientWidth < 520;
@@ -24,7 +24,11 @@
     const legend = narrow ? { ...config.legend, columns: 1 } : config.legend;
     // Vega takes the role and the label off the element it draws into: the place itself must keep them.
     return vegaEmbed(place.appendChild(document.createElement("div")), spec, { ...options, config: { ...config, axisYDiscrete, legend } }).then(
-      () => place.setAttribute("data-drawn", "yes"),
+      () => {
+        // The place is the image, and says what it shows; the marks in it are nothing to be read one by one.
+        place.firstElementChild.setAttribute("aria-hidden", "true");
+        place.setAttribute("data-drawn", "yes");
+      },
       (error) => {
         place.setAttribute("data-drawn", "no");
         place.parentElement.querySelector("details").open = true;

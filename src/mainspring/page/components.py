@@ -20,6 +20,7 @@ __all__ = [
     "bullets",
     "callout",
     "chart",
+    "choices",
     "data_script",
     "definitions",
     "disclosure",
@@ -27,6 +28,7 @@ __all__ = [
     "figure",
     "figures",
     "html",
+    "pager",
     "paragraph",
     "plain_number",
     "section",
@@ -133,6 +135,30 @@ def bullets(items: Iterable[Child]) -> Html:
 def disclosure(summary: Child, *body: Child, open_: bool = False) -> Html:
     """Return a part that is folded until it is asked for; the keyboard reaches it, and print leaves it out while folded."""
     return element("details", element("summary", summary), element("div", body, class_="inside"), open_=open_)
+
+
+def choices(label: str, links: Iterable[tuple[str, str, bool]]) -> Html:
+    """Return links of which one is chosen: each its text, its address, and whether it is the one."""
+    return element(
+        "div",
+        (element("a", text, href=href, aria_current="true" if here else None) for text, href, here in links),
+        class_="choices",
+        role="navigation",
+        aria_label=label,
+    )
+
+
+def pager(told: str, before: str | None, after: str | None) -> Html:
+    """Return what stands below one page of many: which rows these are, and links to the newer and the older ones."""
+    return element(
+        "div",
+        element("a", "← Newer", href=before, rel="prev") if before else None,
+        element("span", told),
+        element("a", "Older →", href=after, rel="next") if after else None,
+        class_="pager",
+        role="navigation",
+        aria_label="Pages of the list",
+    )
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]], numeric: Iterable[int] = ()) -> Html:

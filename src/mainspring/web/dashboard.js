@@ -27,7 +27,7 @@
   };
 
   const refresh = async () => {
-    if (document.hidden || busy) return;
+    if (document.hidden || busy || document.querySelector("[data-live]") === null) return;
     busy = true;
     try {
       const answer = await fetch(location.href, { headers: { "If-None-Match": tag || '"none"' }, redirect: "error" });

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +20,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mainspring.errors import ServingError
+from mainspring.errors import MainspringError, ServingError
 from mainspring.ledger import AlertLog
 from mainspring.page.components import html
 from mainspring.serving.handlers import Site
-from mainspring.serving.problems import EXPECTED, status_of
+from mainspring.serving.problems import status_of
 from mainspring.web import changes
 from mainspring.web.asked import CSRF_PLACE, WHO_PLACE, Asked, ServerTold
 from mainspring.web.assets import asset
@@ -33,8 +34,9 @@ from mainspring.web.sessions import Session, Sessions
 from mainspring.web.shell import login_page, refused_page
 from mainspring.web.traffic import Traffic
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "dashboard"]
 
+_log = logging.getLogger("mainspring.web")
 COOKIE = "mainspring_session"
 ROOT = "/ui"
 _LONGEST_FORM = 64 * 1024
@@ -51,29 +53,28 @@ _HEADERS = {
 }
 
 
+def dashboard(
+    site: Site, alerts: AlertLog, arguments: Sequence[str], *, seconds: float = 60.0, query_seconds: float = 20.0
+) -> Gate:
+    """Return the pages of a server. `arguments` say what it serves: the file, the workspace and the fingerprint.
+
+    A page may take `seconds` to be made, a query of a person `query_seconds`.
+    """
+    pages, queries = Renderer(arguments, seconds), Renderer(arguments, query_seconds)
+    return Gate(site, alerts, KeptPages(pages.render, pages.end), KeptPages(queries.render, queries.end))
+
+
 class Gate:
     """The ASGI application of everything below /ui."""
 
     root = ROOT
 
-    def __init__(
-        self,
-        site: Site,
-        alerts: AlertLog,
-        arguments: Sequence[str],
-        *,
-        seconds: float = 30.0,
-        query_seconds: float = 10.0,
-    ) -> None:
-        """`arguments` say what is served: its file, its workspace and its fingerprint. A page may take `seconds`, a query of a
-        person `query_seconds`, once the process that makes it has begun.
-        """
-        self._site, self._alerts = site, alerts
+    def __init__(self, site: Site, alerts: AlertLog, pages: KeptPages, queries: KeptPages) -> None:
+        """`pages` are made for everybody; `queries` of people apart from them, so that one which takes long costs no other page."""
+        self._site, self._alerts, self._pages, self._queries = site, alerts, pages, queries
         self._sessions = Sessions(site.front.access)
         self._traffic = Traffic(site.front.metrics)
         self._counted = site.front.metrics.of_route("page")
-        self._pages = _kept(Renderer(arguments, seconds))
-        self._queries = _kept(Renderer(arguments, query_seconds))  # one that takes too long costs no other page
         self._app = Starlette(
             routes=[
                 Route(ROOT, self._home),
@@ -83,7 +84,8 @@ class Gate:
                 Route(f"{ROOT}/static/{{name}}", self._static),
                 Route(f"{ROOT}/change/{{what}}", self._change, methods=["POST"]),
                 Route(f"{ROOT}/{{path:path}}", self._page),
-            ]
+            ],
+            exception_handlers={Exception: _failed},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,6 +99,8 @@ class Gate:
 
         try:
             await self._app(scope, receive, sent)
+        except Exception:  # whoever asked has been told already
+            _log.exception("a page failed", extra={"route": scope["path"]})
         finally:
             self._counted(status, "", time.perf_counter() - begin)
 
@@ -197,19 +201,23 @@ class Gate:
             return _html(401, refused_page("Nobody is signed in.", "Sign in, and do it again."))
         form = await _form(request)
         back = _inside(form.get("back", "")) or f"{ROOT}/now"
-        refused = _refused_form(request, session, form)
+        refused: MainspringError | None = _refused_form(request, session, form)
         if refused is None:
             try:
                 await asyncio.to_thread(
                     changes.change, request.path_params["what"], form, self._site, self._alerts, session.grant
                 )
-            except EXPECTED as error:
+            except MainspringError as error:
                 refused = error
         if refused is not None:
             fix = " ".join(filter(None, (refused.exists, refused.fix)))
             return _html(status_of(refused), refused_page(refused.problem, fix, back))
         self._pages.forget()
         return _to(back)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _html(500, refused_page("It failed for a reason of ours, which the server's log tells.", "Try again."))
 
 
 def _to(path: str) -> Response:
@@ -255,7 +263,3 @@ def _refused_form(request: Request, session: Session, form: dict[str, str]) -> S
     if hmac.compare_digest(form.get("token", "").encode(), session.csrf.encode()):
         return None
     return ServingError("SERVE_FORM", "The form is of another session, or none.", fix="Open the page, and do it again.")
-
-
-def _kept(renderer: Renderer) -> KeptPages:
-    return KeptPages(renderer.render, renderer.end)

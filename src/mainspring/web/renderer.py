@@ -12,8 +12,10 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from typing import IO
 
 import msgspec
 
@@ -23,23 +25,24 @@ from mainspring.web.asked import Asked, Shown
 __all__ = ["Renderer", "render_pages"]
 
 _log = logging.getLogger("mainspring.web")
-_COMMAND = "import sys; from mainspring.web.renderer import render_pages; render_pages(*sys.argv[1:])"
-_LESS_URGENT = 10
+_COMMAND = (
+    "from mainspring.cores import give_way; give_way();"  # before what takes long to import
+    "import sys; from mainspring.web.renderer import render_pages; render_pages(*sys.argv[1:])"
+)
 _ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _LENGTH_BYTES = 4
-_PATIENCE_SECONDS = 30.0
-_MAY_RAISE = (OSError, EOFError, asyncio.IncompleteReadError)
+_PATIENCE_SECONDS = 60.0  # the first page waits for all that is to be imported
 
 
 class Renderer:
     """Makes pages of one served system, one after the other. For one event loop.
 
-    `seconds` is how long a page may take once the process has begun.
+    `seconds` is how long a page may take, the beginning of the process included.
     """
 
     def __init__(self, arguments: Sequence[str], seconds: float = _PATIENCE_SECONDS) -> None:
-        self._arguments, self._seconds = arguments, seconds
-        self._process: asyncio.subprocess.Process | None = None
+        self._command, self._seconds = (sys.executable, "-c", _COMMAND, *arguments), seconds
+        self._process: subprocess.Popen[bytes] | None = None
         self._turn = asyncio.Lock()
 
     async def render(self, asked: Asked) -> Shown:
@@ -48,52 +51,63 @@ class Renderer:
         Raises ServingError (SERVE_UNAVAILABLE) where the process has ended or takes too long; the next call begins another.
         """
         async with self._turn:
+            work = asyncio.create_task(asyncio.to_thread(self._exchange, asked))
             try:
-                process = self._process or await self._start()
-                return await asyncio.wait_for(_exchange(process, asked), self._seconds)
+                return await asyncio.wait_for(asyncio.shield(work), self._seconds)
             except TimeoutError:
                 told, fix = f"The page was not made within {self._seconds:g} seconds.", "Ask for less."
-            except _MAY_RAISE:
+            except (OSError, EOFError):
                 told, fix = "The process that makes pages has ended; another one begins.", "Try again."
             except asyncio.CancelledError:  # whoever asked has gone, and its answer must not go to the next one
-                await self.end()
+                await self._end(work)
                 raise
-            await self.end()
+            await self._end(work)
         _log.warning("%s (%s)", told, asked.path)
         raise ServingError("SERVE_UNAVAILABLE", told, fix=fix)
 
     async def end(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
+        if process is not None:
+            process.kill()  # whoever reads from it finds its end
+            await asyncio.to_thread(process.communicate)
+
+    async def _end(self, work: asyncio.Task[Shown]) -> None:
+        process = self._process
+        if process is not None:
             process.kill()
-        await process.wait()
+        await asyncio.gather(work, return_exceptions=True)
+        await self.end()
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _COMMAND,
-            *self._arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=os.environ | _ONE_CORE,
-            start_new_session=True,  # a Ctrl-C is for the server
-        )
-        return self._process
+    def _exchange(self, asked: Asked) -> Shown:
+        """Raises OSError, EOFError."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | _ONE_CORE,
+                process_group=0,  # a Ctrl-C is for the server
+            )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        _write(stdin, msgspec.msgpack.encode(asked))
+        return msgspec.msgpack.decode(_read(stdout), type=Shown)
 
 
-async def _exchange(process: asyncio.subprocess.Process, asked: Asked) -> Shown:
-    stdin, stdout = process.stdin, process.stdout
-    assert stdin is not None
-    assert stdout is not None
-    message = msgspec.msgpack.encode(asked)
-    stdin.write(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
-    await stdin.drain()
-    size = int.from_bytes(await stdout.readexactly(_LENGTH_BYTES), "big")
-    return msgspec.msgpack.decode(await stdout.readexactly(size), type=Shown)
+def _write(stream: IO[bytes], message: bytes) -> None:
+    stream.write(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
+    stream.flush()
+
+
+def _read(stream: IO[bytes]) -> bytes:
+    """Raises EOFError at the end of a stream, also within a message."""
+    length = stream.read(_LENGTH_BYTES)
+    message = stream.read(int.from_bytes(length, "big"))
+    if len(length) < _LENGTH_BYTES or len(message) < int.from_bytes(length, "big"):
+        raise EOFError
+    return message
 
 
 def render_pages(file: str, folder: str, fingerprint: str) -> None:
@@ -101,19 +115,13 @@ def render_pages(file: str, folder: str, fingerprint: str) -> None:
 
     `fingerprint` is that of the declaration which is served: pages of another one are not made.
     """
-    os.nice(_LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked_from, shown_to = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the user's file or a library prints is no page
     from mainspring.web.site import Pages
 
     pages = Pages(file, folder, fingerprint)
-    while length := asked_from.read(_LENGTH_BYTES):
-        asked = msgspec.msgpack.decode(asked_from.read(int.from_bytes(length, "big")), type=Asked)
-        message = msgspec.msgpack.encode(pages.show(asked))
-        try:
-            shown_to.write(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
-            shown_to.flush()
-        except BrokenPipeError:  # the server was killed
-            os.dup2(os.open(os.devnull, os.O_WRONLY), shown_to.fileno())
-            break
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the server has ended, or was killed
+        while True:
+            _write(shown_to, msgspec.msgpack.encode(pages.show(msgspec.msgpack.decode(_read(asked_from), type=Asked))))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), shown_to.fileno())

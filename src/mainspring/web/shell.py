@@ -132,7 +132,8 @@ def login_page(system: str, after: str, refused: str = "") -> str:
         " prints one when it starts. ", element("a", "The interface for programs", href="/docs"), ".",
         class_="aside",
     )  # fmt: skip
-    main = element("main", element("h1", system), problem, ask, told, id="main", class_="narrow")
+    heading = element("h1", system), paragraph("Sign in to see what it does, how well, and why.")
+    main = element("main", heading, problem, ask, told, id="main", class_="narrow")
     return _document(f"Sign in · {system}", main)
 
 

@@ -41,7 +41,7 @@ class Source:
         found = self._kept.get(name)
         if found is None or found[0] != mark:
             found = self._kept[name] = mark, read()
-        return found[1]  # type: ignore[no-any-return]
+        return found[1]
 
     def step(self) -> int:
         """Return the number of the loop's newest step, 0 where there is none: what the loop wrote holds until the next one."""

@@ -41,7 +41,8 @@ class Moment(Struct, frozen=True):
 
 
 class TrafficTold(Struct, frozen=True, kw_only=True):
-    """The traffic of the last minute. Milliseconds are bounds of a histogram: so long at the most; None where nobody asked."""
+    """The traffic of the last minute. Milliseconds are bounds of a histogram: so long at the most, or longer than any.
+    None where nobody asked."""
 
     requests: int = 0  # since the server began
     per_second: float = 0.0
@@ -122,7 +123,7 @@ def _values(counted: object, kind: str) -> Iterator[tuple[dict[str, str], int]]:
 
 
 def _quantile(buckets: dict[float, int], share: float) -> float | None:
-    """The least bound that a share of answers keeps, in milliseconds; None where there are none, or no bound is kept."""
+    """The least bound that a share of answers keeps, in milliseconds; None where there are none, infinite where they keep none."""
     total = max(buckets.values(), default=0)
     kept = [bound for bound, count in buckets.items() if total and count >= share * total]
-    return min(kept) * 1000 if kept and min(kept) != float("inf") else None
+    return min(kept) * 1000 if kept else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from mainspring.ledger import KeptAlert
+from mainspring.loop.champion_quality import Quantity
 from mainspring.loop.status import ArmStatus, LoopStatus, Status
 from mainspring.loop.status_words import arm_why, doing_told, next_told, quantity_of
 from mainspring.monitoring.objectives import ObjectiveRow
@@ -23,6 +26,7 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import ago, capital, metric_title, moment, number, percent, plural
 from mainspring.web.asked import Asked, ServerTold
+from mainspring.web.pages.alerts_words import alert_path
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 from mainspring.web.traffic import ArmTraffic
@@ -70,7 +74,8 @@ def _problems(found: Status, server: ServerTold) -> list[str]:
     if server.traffic.failed > 0:
         told.append(f"{percent(server.traffic.failed)} of the answers of the last minute were failures of the server.")
     loop = found.loop
-    if loop is not None and server.now - loop.at > _LATE * loop.every:
+    begun = loop is not None and loop.quality is not None  # else its first model is being trained
+    if loop is not None and begun and server.now - loop.at > _LATE * loop.every:
         told.append(
             f"The loop stands still: its newest step is of {moment(loop.at)}, and it is {moment(server.now)} now."
         )
@@ -103,19 +108,27 @@ def _figures(found: Status, asked: Asked) -> list[Html]:
         quality = loop.quality
         name = metric_title(quality.metric)
         since = f"was {number(quality.promoted)} when let in" if quality.promoted is not None else ""
-        shown.append(figure(f"Realised {name}", number(quality.realised.value), since or quantity_of(quality.realised)))
-        shown.append(figure(f"Estimated {name}", number(quality.estimated.value), quantity_of(quality.estimated)))
+        shown.append(figure(f"Realised {name}", number(quality.realised.value), since or _of(quality.realised)))
+        shown.append(figure(f"Estimated {name}", number(quality.estimated.value), _of(quality.estimated)))
     severe = [each for each in found.alerts if each.alert.severity != "note"]
     shown.append(
         figure("Open alerts", f"{len(found.alerts):,}", f"{len(severe):,} ask for something", _worst(found.alerts))
     )
     clock = "what the facts say" if server.follows_facts else "real time"
-    shown.append(figure("The system's time", moment(server.now), f"UTC, {clock}"))
+    day, minute = moment(server.now).split()
+    shown.append(figure("The system's time", minute, f"UTC, {day}: {clock}"))
     return shown
 
 
+def _of(found: Quantity) -> str:
+    """Of which decisions a figure is; why it is unknown, where the figure itself says that it is."""
+    return found.unknown if found.value is None else quantity_of(found)
+
+
 def _milliseconds(value: float | None) -> str:
-    return "no request" if value is None else f"{value:g} ms"
+    if value is None:
+        return "no request"
+    return f"{value:g} ms" if math.isfinite(value) else "over 5 s"
 
 
 def _worst(alerts: list[KeptAlert]) -> Tone:
@@ -159,7 +172,7 @@ def _alerts(alerts: list[KeptAlert], wall: int) -> Child:
         return absent("No alert is open.")
     rows: list[list[Child]] = [
         [
-            element("a", each.alert.monitor, href=f"/ui/alerts/{each.alert.id}"),
+            element("a", each.alert.monitor, href=alert_path(each.alert.id)),
             severity_badge(each.alert.severity),
             each.alert.owner or "nobody",
             moment(each.alert.opened_at),
