@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +51,21 @@ def resample(days: NDArray, replicates: int = 300, seed: int = 0) -> Resamples:
             f"Intervals come from resampling rows, not days: the part has {len(known)} day(s), and {FEWEST_DAYS} are needed. "
             "Rows of one day are alike, so these intervals are too narrow."
         )
+    draw = _draw_days if unit == "day" else _draw
+    return Resamples(block.astype(np.int32), draw(blocks, replicates, seed), unit, note)
+
+
+def _draw(blocks: int, replicates: int, seed: int) -> NDArray[np.uint16]:
+    """How often each of so many resamples draws each block, read-only."""
     random = np.random.default_rng(seed)
     counts = np.zeros((blocks, replicates), np.uint16)
     for r in range(replicates if blocks else 0):
         counts[:, r] = np.bincount(random.integers(0, blocks, blocks), minlength=blocks)
-    return Resamples(block.astype(np.int32), counts, unit, note)
+    counts.flags.writeable = False
+    return counts
+
+
+_draw_days = lru_cache(16)(_draw)  # a year of days is 200 kB; whoever looks each day draws the same again
 
 
 def interval_of(value: float, replicates: Floats, level: float = 0.95) -> Interval | None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from mainspring.clock import DAY
+from mainspring.remembered import remembered
 
 __all__ = ["Newest", "Settled"]
 
@@ -75,10 +76,15 @@ class Newest(Struct, frozen=True):
         return self.span >= _DAYS
 
     def settled(self) -> Settled:
-        """Return what is kept as arrays."""
-        held = self.days.values()
-        return Settled(
-            np.repeat(np.array([*self.days], np.int64), [len(day.labels) for day in held]),
-            np.array([each for day in held for each in day.predictions]),
-            np.array([each for day in held for each in day.labels]),
-        )
+        """Return what is kept as arrays, the same ones for the same days."""
+        return _settled(self)
+
+
+@remembered(4)
+def _settled(newest: Newest) -> Settled:
+    held = newest.days.values()
+    return Settled(
+        np.repeat(np.array([*newest.days], np.int64), [len(day.labels) for day in held]),
+        np.array([each for day in held for each in day.predictions]),
+        np.array([each for day in held for each in day.labels]),
+    )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 
 from mainspring.evaluation.bootstrap import FEWEST_DAYS
+from mainspring.remembered import remembered
 
 __all__ = [
     "Calibrated",
@@ -73,6 +74,7 @@ class CalibrationTest(NamedTuple):
     dispersion: float
 
 
+@remembered(4)
 def check_calibration(
     p: Floats, y: NDArray, *, days: NDArray | None = None, tolerance: float = 0.01, level: float = 0.05
 ) -> Calibrated | Unknown:

@@ -18,6 +18,7 @@ from mainspring.monitoring.comparison import CELLS, rows_set_apart
 from mainspring.monitoring.distances import chi_square, large_cells, p_of_shares, population_stability
 from mainspring.monitoring.layout import Layout, NumberBins
 from mainspring.monitoring.spread import Spread
+from mainspring.remembered import remembered
 
 __all__ = ["Moved", "Places", "cells_of", "counts_of", "moved_columns", "shares_moved", "stability"]
 
@@ -38,10 +39,7 @@ class Places(NamedTuple):
     @classmethod
     def of(cls, layout: Layout) -> Places:
         """Return the places of a layout."""
-        sizes = [2 + (len(each.edges) if isinstance(each, NumberBins) else len(each.values)) for each in layout.columns]
-        last = np.cumsum(np.array(sizes, np.int64))
-        number = np.array([isinstance(each, NumberBins) for each in layout.columns], bool)
-        return cls(tuple(each.name for each in layout.columns), last - sizes, last, number)
+        return _places(layout)
 
     def rows(self, counts: Ints) -> Ints:
         """Return the rows of each column (…, columns): all have as many, missing ones included."""
@@ -58,6 +56,14 @@ class Places(NamedTuple):
         return np.maximum.reduceat(values, self.first, axis=-1)
 
 
+@remembered(4)
+def _places(layout: Layout) -> Places:
+    sizes = [2 + (len(each.edges) if isinstance(each, NumberBins) else len(each.values)) for each in layout.columns]
+    last = np.cumsum(np.array(sizes, np.int64))
+    number = np.array([isinstance(each, NumberBins) for each in layout.columns], bool)
+    return Places(tuple(each.name for each in layout.columns), last - sizes, last, number)
+
+
 class Moved(NamedTuple):
     """How far columns have moved: PSI and the p-value of each, NaN where nothing can be compared (see `comparison.Drift`)."""
 
@@ -65,11 +71,13 @@ class Moved(NamedTuple):
     p: Floats
 
 
+@remembered(8)
 def counts_of(spread: Spread) -> Ints:
     """Return the counts of a spread in the order of its layout, read-only."""
     return np.frombuffer(spread.counts, np.int64)
 
 
+@remembered(8)
 def moved_columns(places: Places, before: Ints, now: Ints) -> Moved:
     """Return how far each column lies from a reference; both are counts in the order of the layout.
 

@@ -88,7 +88,7 @@ class Layout(Struct, frozen=True):
 
 def numbers_of(column: pl.Series) -> NDArray[np.float64]:
     """Return a column of numbers or truth values as float64, NaN where it is missing; no copy where none is needed."""
-    return column.cast(pl.Float64).to_numpy()
+    return (column if column.dtype == pl.Float64 else column.cast(pl.Float64)).to_numpy()
 
 
 def side_by_side(work: Callable[..., T], *columns: Sequence[Any], rows: int) -> list[T]:

@@ -6,14 +6,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mainspring.remembered import remembered
+
 __all__ = ["count_numbers", "slots"]
 
 _LARGEST = np.finfo(np.float64).max
 _ABREAST = 16  # searches in step: 10 ms for a million values and 256 bins, where one after another takes 100 ms
 
 
+@remembered(512)
 def slots(edges: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return the edges followed by infinities, a power of two in all and at least one infinity."""
+    """Return the edges followed by infinities, a power of two in all and at least one infinity; the same ones for the same edges."""
     padded = np.full(1 << len(edges).bit_length(), np.inf)
     padded[: len(edges)] = edges
     return padded

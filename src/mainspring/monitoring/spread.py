@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mainspring.monitoring.layout import Layout, NumberBins
 from mainspring.monitoring.sketch import CategoryCounts, NumberCounts, Sketch
+from mainspring.remembered import remembered
 
 __all__ = ["Spread", "added"]
 
@@ -60,6 +61,7 @@ class Spread(Struct, frozen=True):
         return Sketch(layout, self.rows, tuple(columns))
 
 
+@remembered(8)
 def added(spreads: Sequence[Spread]) -> Spread:
     """Return the counts of all together, of one layout; at least one."""
     counts = np.sum([np.frombuffer(each.counts, np.int64) for each in spreads], axis=0)
