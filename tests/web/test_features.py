@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -110,6 +110,7 @@ def test_a_week_is_as_far_as_its_farthest_day(table: list[list[float]]) -> None:
 numbers = st.lists(st.none() | st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0]), min_size=1, max_size=60)
 
 
+@example(before=[0.0, 5e-324, 1e-323], lately=[0.0, 1e-323])
 @given(before=numbers, lately=numbers)
 @settings(max_examples=60, deadline=None)
 def test_a_distribution_is_whole_and_lies_where_its_values_do(

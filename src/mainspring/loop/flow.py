@@ -42,13 +42,12 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "flowing", "run_sink"]
 
 _log, _loop_log = logging.getLogger("mainspring.serving"), logging.getLogger("mainspring.loop")
-_COMMAND = (
-    "from mainspring.cores import give_way; give_way();"  # before what takes long to import
-    "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
-)
+# It does not give way: one that starves holds up the flow of the server that comes after its own was killed.
+_COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
 # The others are the server's.
 _ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _DELIVERY_SECONDS = 1.0
+_LAST_SECONDS, _LAST_PAUSE_SECONDS = 10.0, 0.2  # for what is left when the server ends; the log keeps it in any case
 _SKEW_FIRST_SECONDS, _SKEW_EVERY_SECONDS = 60.0, 600.0
 _SKEW_NEWEST = 2_000  # predictions whose features are computed again in batch
 
@@ -113,8 +112,12 @@ class Flow:
         last = False
         while not last:
             last = self._ending.wait(self._every_seconds)
-            if not self._drained() and last:
-                self._drained()  # by the process that took the place of the one that ended
+            self._drained()
+        # By the process that took the place of one that ended, or once the flow of a server that was killed is done.
+        patience = time.monotonic() + _LAST_SECONDS
+        while self._problem and time.monotonic() < patience:
+            time.sleep(_LAST_PAUSE_SECONDS)
+            self._drained()
 
     def _deliver(self) -> None:
         """Deliver alerts, whoever takes his time to take them; what is not taken by the end is sent by the next server."""

@@ -113,7 +113,7 @@ def _grid(at: NDArray[np.float64], reached: Sequence[NDArray[np.float64]]) -> ND
     high = max(float(at[min(int(np.searchsorted(each, 1 - _TAIL)), last)]) for each in reached if each[-1] > 0)
     if low >= high:
         return np.array([at[0], max(at[-1], np.nextafter(at[0], np.inf))])
-    grid = np.linspace(low, high, _BINS + 1)
+    grid = np.unique(np.linspace(low, high, _BINS + 1))  # between neighbours among floats there is no room for so many
     grid[0], grid[-1] = min(grid[0], at[0]), max(grid[-1], at[-1])
     return grid
 
