@@ -46,7 +46,7 @@ from mainspring.loop.teaching import as_of_of
 from mainspring.loop.training_process import TrainingProcess
 from mainspring.model.bundle import Bundle
 from mainspring.workspace import Workspace
-from serving import Running, build, medians, say, start_ours
+from serving import Running, build, medians, ratios, say, start_ours
 from serving_contenders import SYSTEM, post
 from serving_load import Target, closed_loop, open_loop
 from serving_processes import family
@@ -151,11 +151,9 @@ def measure_loop(all_served: Mapping[str, Served], rounds: int, seconds: int, fo
                     taken[name].append(one_turn(served, seconds, folder))
             served.running.server.sleep()
     with_loop, without = ([turn["rps"] for turn in taken[name]] for name in (LOOP, NO_LOOP))
-    by_turn = [ours / theirs for ours, theirs in zip(with_loop, without, strict=True)]
     return {
         "turns": rounds,
-        "ratio": round(statistics.median(with_loop) / statistics.median(without), 3),
-        "ratio_by_turn": [round(each, 3) for each in sorted(by_turn)],
+        **ratios(with_loop, without),
         **{name: medians(turns) for name, turns in taken.items()},
     }
 
@@ -255,8 +253,7 @@ def measure_retraining(served: Served, bundle: Bundle, rounds: int, seconds: int
     quiet, busy = ([turn["p99_ms"] for turn in taken[name]] for name in ("quiet", "retraining"))
     return {
         "turns": rounds,
-        "ratio": round(statistics.median(busy) / statistics.median(quiet), 2),
-        "ratio_by_turn": [round(b / q, 2) for q, b in sorted(zip(quiet, busy, strict=True), key=lambda p: p[1] / p[0])],
+        **ratios(busy, quiet, 2),
         "retraining_seconds": round(statistics.median(retraining.seconds), 1),
         **{name: medians(turns) for name, turns in taken.items()},
     }

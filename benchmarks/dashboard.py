@@ -38,7 +38,7 @@ from flights_lived import flights_lived
 from mainspring.loop import load_system
 from mainspring.loop.example import find_system_file
 from mainspring.workspace import Workspace
-from serving import medians, say
+from serving import medians, ratios, say
 from serving_contenders import post, where_ours
 from serving_load import Target, closed_loop
 from serving_processes import started
@@ -190,9 +190,7 @@ def measure_tabs(
             else:
                 taken[name].append(closed_loop(target, CONNECTIONS, seconds, folder))
     ours, without = ([turn["rps"] for turn in taken[name]] for name in ("tabs", "no tabs"))
-    by_turn = sorted(round(a / b, 3) for a, b in zip(ours, without, strict=True))
-    ratio = round(statistics.median(ours) / statistics.median(without), 3)
-    return {"ratio": ratio, "ratio_by_turn": by_turn, **{name: medians(turns) for name, turns in taken.items()}}
+    return {**ratios(ours, without), **{name: medians(turns) for name, turns in taken.items()}}
 
 
 def main() -> None:

@@ -9,10 +9,9 @@ the rate of the label, for pages only count them and add them up. Nothing is dep
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,10 +33,10 @@ from mainspring.serving.sink import OUTCOMES_TABLE, PREDICTIONS_TABLE
 from mainspring.training import NEVER
 from mainspring.training import dataset as datasets
 from mainspring.workspace import Workspace
+from replay import WARM_UP, history_of
 
 __all__ = ["flights_lived"]
 
-_WARM_UP = 60 * DAY
 _COMMITS = 60
 
 
@@ -45,28 +44,18 @@ def flights_lived(folder: Path) -> Workspace:
     """Make the workspace in a folder, in about four minutes; one that is there is taken as it is."""
     if (folder / "lived").exists():
         return Workspace.open(folder, create=False)
-    mainspring = str(Path(sys.executable).with_name("mainspring"))
-    subprocess.run(
-        [mainspring, "run", "flights", "--workspace", str(folder), "--json"], check=True, stdout=subprocess.DEVNULL
-    )
+    data, frames = history_of(folder)
     workspace = Workspace.open(folder, create=False)
     system = load_system(find_system_file("flights")).system
-    (stored,) = workspace.ledger.datasets(workspace.ledger.runs()[0].name)
-    data = datasets.read_dataset(folder / (stored.path or ""), left_out={}, as_of=0)
-    known = data.label_known_at[data.label_known_at < NEVER]
-    data = replace(data, as_of=int(known.max()))
-    _live(system, workspace, data)
+    _live(system, workspace, data, frames)
     _answer(system, workspace, data)
     (folder / "lived").touch()
     return workspace
 
 
-def _live(system: System, workspace: Workspace, data: datasets.Dataset) -> None:
+def _live(system: System, workspace: Workspace, data: datasets.Dataset, frames: Mapping[str, pl.DataFrame]) -> None:
     """Let the loop live from March to December, and write each of its steps down."""
-    lake = workspace.lake(system.name)
-    frames = {table.__schema__.name: lake.read(table) for table in system.tables}
-    begin = int(data.decided_at[0]) + _WARM_UP
-    begin = begin // DAY * DAY
+    begin = (int(data.decided_at[0]) + WARM_UP) // DAY * DAY
     replay = Replay(Past(system, data, begin), begin, DAY, frames)
     policy = Policy.of(system, Retrain(when=Every("28d"), window="90d"), system.rollout)
     life = _Life(replay, policy)

@@ -163,6 +163,13 @@ def medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {what: round(statistics.median(run[what] for run in runs), 3) for what in runs[0]}
 
 
+def ratios(ours: Sequence[float], others: Sequence[float], digits: int = 3) -> dict[str, Any]:
+    """Return the ratio of two medians, and those of the turns in which both were measured, in order."""
+    ratio = statistics.median(ours) / statistics.median(others)
+    by_turn = sorted(round(a / b, digits) for a, b in zip(ours, others, strict=True))
+    return {"ratio": round(ratio, digits), "ratio_by_turn": by_turn}
+
+
 def compared(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Add to each contender its requests/s in multiples of the best peer's, with 16 connections and with one."""
     peers = [name for name in found if name != OURS]

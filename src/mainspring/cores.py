@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["available_cores", "give_way"]
+__all__ = ["ONE_CORE", "available_cores", "give_way"]
+
+ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
+"""What the environment of a process beside a server says: the other cores are the server's."""
 
 _LESS_URGENT = 10
 

@@ -15,8 +15,8 @@ from mainspring.clock import DAY, HOUR, format_instant
 from mainspring.ledger import Alert, AlertLog, KeptAlert
 from mainspring.page.components import html
 from mainspring.web.asked import Asked, ServerTold
+from mainspring.web.links import alert_path
 from mainspring.web.pages import alerts
-from mainspring.web.pages.alerts_words import alert_path
 from mainspring.web.shell import Page
 from mainspring.web.source import Source
 from mainspring.workspace import Workspace

@@ -22,7 +22,7 @@ import pytest
 from mainspring.clock import HOUR
 from mainspring.ledger import Alert
 from mainspring.ledger.alerts import put_alerts
-from mainspring.web.pages.alerts_words import alert_path
+from mainspring.web.links import alert_path
 from mainspring.workspace import Workspace
 from tests.loop.living import BEGIN, DAYS, END, STEP, TURNING, live_through, made
 

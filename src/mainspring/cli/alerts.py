@@ -71,7 +71,7 @@ def ack(
         system, opened = open_system(file, workspace)
         kept = opened.ledger.alerts.acknowledge(system.name, id, by=user(), at=WallClock().now())
         output.text(
-            f"{kept.alert.id}: acknowledged by {kept.acknowledged_by or 'somebody'} at {_moment(kept.acknowledged_at)}."
+            f"{kept.alert.id}: acknowledged by {kept.acknowledged_by or 'somebody'} at {moment(kept.acknowledged_at)}."
         )
         output.document(kept)
 
@@ -141,13 +141,9 @@ def silences(file: SystemFile, workspace: WorkspaceFolder = None, json: Json = F
 def _row(kept: KeptAlert) -> list[str]:
     alert = kept.alert
     about = f" ({', '.join(alert.abouts)})" if alert.abouts else ""
-    ended, by = _moment(alert.ended_at), kept.acknowledged_by or ""
+    ended, by = moment(alert.ended_at), kept.acknowledged_by or ""
     return [alert.id, alert.severity, alert.owner, alert.fate, ended, by, alert.told + about]
 
 
 def _silenced(silence: Silence) -> list[str]:
     return [silence.monitor, moment(silence.until), silence.by, silence.reason]
-
-
-def _moment(at: int | None) -> str:
-    return "" if at is None else moment(at)

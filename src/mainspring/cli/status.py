@@ -78,7 +78,7 @@ def _page(found: Status, file: str, now: int) -> Iterator[RenderableType]:
         yield labelled(_loop(loop, now))
     yield ""
     rows = [
-        [arm.name, "" if arm.role == "shadow" else f"{arm.share:.0%}", arm.model, _moment(arm.since), arm_why(arm)]
+        [arm.name, "" if arm.role == "shadow" else f"{arm.share:.0%}", arm.model, moment(arm.since), arm_why(arm)]
         for arm in found.arms
     ]
     yield grid(["arm", "share", "model", "since (UTC)", "why"], rows, numeric=[False, True])
@@ -136,7 +136,3 @@ def _quantity(found: Quantity) -> list[str]:
     if found.value is None:
         return ["", "", quantity_of(found)]
     return [number(found.value), f"{number(found.low)} to {number(found.high)}", quantity_of(found)]
-
-
-def _moment(at: int | None) -> str:
-    return "" if at is None else moment(at)

@@ -128,7 +128,7 @@ def _answered(found: AnsweredOn) -> Iterator[RenderableType]:
     rows = [
         [
             moment(each.begin),
-            "" if each.end is None else moment(each.end),
+            moment(each.end),
             ", ".join(
                 f"{arm.name} {arm.model} {'shadow' if arm.role == 'shadow' else f'{arm.share:.0%}'}"
                 for arm in each.arms

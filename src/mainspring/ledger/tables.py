@@ -81,12 +81,15 @@ def _add_alerts(connection: Connection) -> None:
     )
 
 
+def _binary(connection: Connection) -> str:
+    return "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+
+
 def _add_loops(connection: Connection) -> None:
-    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     connection.execute(
         text(
             "CREATE TABLE loops (system VARCHAR NOT NULL, declaration VARCHAR NOT NULL, step INTEGER NOT NULL, "
-            f"at BIGINT NOT NULL, written_at BIGINT NOT NULL, state {binary} NOT NULL, PRIMARY KEY (system))"
+            f"at BIGINT NOT NULL, written_at BIGINT NOT NULL, state {_binary(connection)} NOT NULL, PRIMARY KEY (system))"
         )
     )
     connection.execute(
@@ -104,11 +107,10 @@ def _add_alerts_and_loops(connection: Connection) -> None:
 
 
 def _add_signals(connection: Connection) -> None:
-    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
     connection.execute(
         text(
             "CREATE TABLE signals (system VARCHAR NOT NULL, kind VARCHAR NOT NULL, about VARCHAR NOT NULL, "
-            f"day INTEGER NOT NULL, at BIGINT NOT NULL, document {binary} NOT NULL, "
+            f"day INTEGER NOT NULL, at BIGINT NOT NULL, document {_binary(connection)} NOT NULL, "
             "PRIMARY KEY (system, kind, about, day))"
         )
     )

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from mainspring.clock import Clock
+from mainspring.cores import ONE_CORE
 from mainspring.declare import Alerts, System
 from mainspring.errors import MainspringError, ServingError
 from mainspring.loop.delivery import Delivery
@@ -44,8 +45,6 @@ __all__ = ["Flow", "flowing", "run_sink"]
 _log, _loop_log = logging.getLogger("mainspring.serving"), logging.getLogger("mainspring.loop")
 # It does not give way: one that starves holds up the flow of the server that comes after its own was killed.
 _COMMAND = "import sys; from mainspring.loop.flow import run_sink; run_sink(*sys.argv[1:])"
-# The others are the server's.
-_ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _DELIVERY_SECONDS = 1.0
 _LAST_SECONDS, _LAST_PAUSE_SECONDS = 10.0, 0.2  # for what is left when the server ends; the log keeps it in any case
 _SKEW_FIRST_SECONDS, _SKEW_EVERY_SECONDS = 60.0, 600.0
@@ -104,7 +103,7 @@ class Flow:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | _ONE_CORE,
+            env=os.environ | ONE_CORE,
             process_group=0,  # a Ctrl-C is for the server, which then drains once more
         )
 
@@ -112,12 +111,12 @@ class Flow:
         last = False
         while not last:
             last = self._ending.wait(self._every_seconds)
-            self._drained()
+            self._drain()
         # By the process that took the place of one that ended, or once the flow of a server that was killed is done.
         patience = time.monotonic() + _LAST_SECONDS
         while self._problem and time.monotonic() < patience:
             time.sleep(_LAST_PAUSE_SECONDS)
-            self._drained()
+            self._drain()
 
     def _deliver(self) -> None:
         """Deliver alerts, whoever takes his time to take them; what is not taken by the end is sent by the next server."""
@@ -125,8 +124,8 @@ class Flow:
         while not self._ending.wait(_DELIVERY_SECONDS):
             self._delivery.deliver()
 
-    def _drained(self) -> bool:
-        """Let the process drain; False, and another one is started, when it has ended."""
+    def _drain(self) -> None:
+        """Let the process drain; when it has ended, another one is started."""
         answer = self._turn()
         if answer:
             told = msgspec.json.decode(answer, type=_Turn)
@@ -136,7 +135,7 @@ class Flow:
             self._hear_of_loop(told)
             if self._problem:
                 _log.warning("the lake takes nothing for now: %s", self._problem)
-            return True
+            return
         self._problem = "the flow into the lake ended and is started again; the log keeps everything"
         _log.error(self._problem)
         self._process.communicate()
@@ -144,7 +143,6 @@ class Flow:
             self._process = self._start()
         except OSError as error:  # no memory for it, say: the next turn finds it ended still, and tries again
             _log.error("the flow into the lake cannot be started: %s", error)
-        return False
 
     def _hear_of_skew(self, skew: Skew) -> None:
         self._skew = skew

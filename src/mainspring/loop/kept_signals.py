@@ -18,7 +18,7 @@ from mainspring.clock import DAY, parse_span
 from mainspring.ledger import Signal
 from mainspring.loop.state import Followed, LoopState, Policy
 from mainspring.monitoring.calibration_check import Unknown, check_calibration
-from mainspring.monitoring.column_counts import Floats, Ints, moved_columns
+from mainspring.monitoring.column_counts import Floats, Ints, Shares, moved_columns
 from mainspring.monitoring.column_days import ColumnDays
 from mainspring.monitoring.estimated import Estimate
 from mainspring.monitoring.feature_monitors import ColumnLimits
@@ -227,14 +227,7 @@ def _features(policy: Policy, state: LoopState) -> FeaturesDay | None:
     def drift(counts: Ints | None) -> Floats:
         return unknown if counts is None else moved_columns(places, seen.reference, counts).psi
 
-    missing = new = outside = unknown
-    if (today := seen.today) is not None:
-        rows, low, high = places.rows(today), places.first + 1, places.last - 1
-        known = places.known(today)
-        some = np.where(known > 0, known, np.nan)
-        missing = 1 - known / np.maximum(rows, 1)
-        new = np.where(places.number, np.nan, today[high] / some)
-        outside = np.where(places.number & (low < high), (today[low] + today[high]) / some, np.nan)
-    values = np.stack([drift(today), drift(seen.recent), missing, new, outside]).astype(np.float32)
+    shares = Shares(unknown, unknown, unknown) if seen.today is None else places.shares(seen.today)
+    values = np.stack([drift(seen.today), drift(seen.recent), *shares]).astype(np.float32)
     rows_of_day = state.days[day].rows if day in state.days else 0
     return FeaturesDay(names=places.names, rows=rows_of_day, values=values.tobytes())

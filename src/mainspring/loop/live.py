@@ -56,7 +56,6 @@ class Live:
         """`every` is the time between two steps, microseconds. Raises DeclarationError, WorkspaceError."""
         self._system, self._workspace, self._trainer, self._every = system, workspace, trainer, every
         self._policy = Policy.of(system, system.retrain, system.rollout)
-        self._fingerprint = system.fingerprint  # of a large declaration it takes its time
         self._lake, self._ledger = workspace.lake(system.name), workspace.ledger
         self._recent = RecentRows(self._lake)
         self._before = newest_prediction(self._lake)
@@ -234,7 +233,7 @@ class Live:
         kept = self._ledger.loops.kept(self._system.name)
         if kept is None:
             return 0, None
-        return kept.step, read_live(kept, self._fingerprint)
+        return kept.step, read_live(kept, self._system.fingerprint)
 
     def _commit(
         self,
@@ -256,7 +255,7 @@ class Live:
         ]
         kept = KeptLoop(
             system=self._system.name,
-            declaration=self._fingerprint,
+            declaration=self._system.fingerprint,
             step=self._step + 1,
             at=at,
             written_at=wall,

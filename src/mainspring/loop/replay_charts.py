@@ -10,7 +10,7 @@ from typing import Any
 
 from mainspring.loop.compared import Alerting, Compared
 from mainspring.loop.policies import NEVER_RETRAIN
-from mainspring.page.charts import ACCENT, BAD, QUIET, SECOND, Chart, sized_spec
+from mainspring.page.charts import ACCENT, BAD, QUIET, SECOND, Chart, sized_spec, time_axis
 from mainspring.page.wording import capital, metric_title, number, plural
 
 __all__ = ["alert_chart", "money_chart", "week_chart"]
@@ -34,7 +34,7 @@ def week_chart(found: Compared, metric: str, watched: Alerting | None) -> Chart:
         alt.Chart(alt.Data(values=rows))
         .mark_line(point={"filled": True, "size": 25})
         .encode(
-            x=_time("start"),
+            x=time_axis("start"),
             y=alt.Y("value:Q", title=title, axis=alt.Axis(format=".3~f"), scale=alt.Scale(zero=False)),
             color=alt.Color("policy:N", scale=_scale(colours), legend=alt.Legend(title=None, orient="top")),
             strokeWidth=alt.condition(
@@ -87,9 +87,9 @@ def alert_chart(watched: Alerting) -> Chart:
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(y=y, color=colour, tooltip=tooltip)
     layers = [
-        base.mark_rule(strokeWidth=6, opacity=0.45).encode(x=_time("from"), x2="until:T"),
+        base.mark_rule(strokeWidth=6, opacity=0.45).encode(x=time_axis("from"), x2="until:T"),
         base.mark_point(filled=True, size=70, opacity=1).encode(
-            x=_time("from"),
+            x=time_axis("from"),
             shape=alt.Shape(
                 "what:N", scale=alt.Scale(domain=list(_ALERTS), range=["circle", "diamond"]), legend=legend
             ),
@@ -138,12 +138,6 @@ def _scale(colours: Sequence[tuple[str, str]]) -> Any:
     return alt.Scale(domain=[name for name, _ in colours], range=[colour for _, colour in colours])
 
 
-def _time(field: str) -> Any:
-    import altair as alt
-
-    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"))
-
-
 def _shaded(watched: Alerting) -> Any:
     """Incidents from the top to the bottom of a chart."""
     import altair as alt
@@ -161,7 +155,7 @@ def _shaded(watched: Alerting) -> Any:
         alt.Chart(alt.Data(values=rows))
         .mark_rect(color=BAD, opacity=0.13)
         .encode(
-            x=_time("from"),
+            x=time_axis("from"),
             x2="until:T",
             tooltip=[alt.Tooltip("incident:N"), alt.Tooltip("missed:N", title="was told")],
         )
@@ -186,7 +180,7 @@ def _marks(watched: Alerting) -> Any:
         alt.Chart(alt.Data(values=rows))
         .mark_point(shape="triangle-down", size=70, stroke="var(--ink)", fill="var(--ink)", opacity=1)
         .encode(
-            x=_time("at"),
+            x=time_axis("at"),
             y=alt.value(6),
             fillOpacity=alt.FillOpacity("filled:Q", scale=None),
             tooltip=[

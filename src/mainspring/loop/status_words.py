@@ -17,13 +17,13 @@ def doing_told(doing: Doing) -> str:
     """Return what a loop is doing."""
     if doing.what == "nothing":
         return "nothing: no model is trained or tried"
-    since = f"since {_when(doing.since)}"
+    since = f"since {moment(doing.since)}"
     if doing.what == "training":
         return f"training {doing.model} {since}: {doing.why}"
     if doing.what == "waiting":
         until = "" if doing.ends_at is None else f" before {moment(doing.ends_at)}"
         return f"{doing.model} was asked for {since} and is not let in{until or ' yet'}: {doing.why}"
-    told = f"trying {doing.model} {_STAGES[doing.what]} {since}, until {_when(doing.ends_at)} at the latest; "
+    told = f"trying {doing.model} {_STAGES[doing.what]} {since}, until {moment(doing.ends_at)} at the latest; "
     if doing.estimate is None:
         return told + "no label is settled yet"
     ends = "interval not known yet"
@@ -61,7 +61,3 @@ def arm_why(arm: ArmStatus) -> str:
     """Return why an arm answers, and who said so."""
     by_somebody = arm.by and arm.by != "loop"
     return f"by {arm.by}: {arm.why or 'no reason given'}" if by_somebody else arm.why
-
-
-def _when(at: int | None) -> str:
-    return "" if at is None else moment(at)

@@ -28,6 +28,14 @@ Floats = NDArray[np.float64]
 _NAMED_CELLS = 20  # values of a category with a cell of their own, where days are compared with each other
 
 
+class Shares(NamedTuple):
+    """Of each column the share of missing rows, and of its known values those unlisted, or beyond the first and last edge."""
+
+    missing: Floats
+    new: Floats
+    outside: Floats
+
+
 class Places(NamedTuple):
     """Where the counts of each column begin in a spread: first the missing ones, then bins, or values and all others."""
 
@@ -48,6 +56,16 @@ class Places(NamedTuple):
     def known(self, counts: Ints) -> Ints:
         """Return the known values of each column (…, columns)."""
         return self.rows(counts) - counts[..., self.first]
+
+    def shares(self, counts: Ints) -> Shares:
+        """Return the shares of some counts (counts,): NaN where a column can have none, or has no known value."""
+        known, low, high = self.known(counts), self.first + 1, self.last - 1
+        some = np.where(known > 0, known, np.nan)
+        return Shares(
+            missing=1 - known / np.maximum(self.rows(counts), 1),
+            new=np.where(self.number, np.nan, counts[high] / some),
+            outside=np.where(self.number & (low < high), (counts[low] + counts[high]) / some, np.nan),
+        )
 
     def most(self, counts: Ints) -> Ints:
         """Return how many values of each column (…, columns) lie in its fullest bin, or are its most frequent value."""

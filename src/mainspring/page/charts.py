@@ -16,7 +16,7 @@ from mainspring.page.components import Html
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["ACCENT", "BAD", "QUIET", "RULE", "SECOND", "Chart", "finite", "sized_spec"]
+__all__ = ["ACCENT", "BAD", "QUIET", "RULE", "SECOND", "Chart", "finite", "sized_spec", "time_axis"]
 
 ACCENT = "var(--series-1)"
 SECOND = "var(--series-2)"
@@ -42,6 +42,13 @@ class Chart:
 def finite(value: float | None) -> float | None:
     """Return the number, or None where JSON has no word for it; Vega leaves such points out."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def time_axis(field: str) -> Any:
+    """Return the horizontal axis of a field of instants, in UTC."""
+    import altair as alt
+
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"))
 
 
 def sized_spec(chart: alt.LayerChart, height: int) -> dict[str, Any]:

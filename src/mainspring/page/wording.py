@@ -121,9 +121,9 @@ def instant(text: str) -> str:
     return text
 
 
-def moment(at: int) -> str:
-    """Return an instant (microseconds) to the minute, in UTC: "2013-03-01 14:05"."""
-    return format_instant(at)[:16].replace("T", " ")
+def moment(at: int | None) -> str:
+    """Return an instant (microseconds) to the minute, in UTC: "2013-03-01 14:05"; nothing for None."""
+    return "" if at is None else format_instant(at)[:16].replace("T", " ")
 
 
 def ago(span: int) -> str:

@@ -22,7 +22,6 @@ class ServerTold(Struct, frozen=True, kw_only=True):
     problems: list[str] = []
     skew_predictions: int = 0  # whose features were computed again in batch
     skew_different: dict[str, int] = {}  # by feature: how many of its values batch does not confirm
-    state_bytes: int = 0
 
 
 class Asked(Struct, frozen=True, kw_only=True):

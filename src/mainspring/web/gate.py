@@ -190,7 +190,6 @@ class Gate:
             problems=[told for problem in self._site.problems if (told := problem())],
             skew_predictions=skew.predictions,
             skew_different=dict(skew.different),
-            state_bytes=service.predictor.state.size().bytes,
         )
 
     # -- what is changed -------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from typing import IO
 
 import msgspec
 
+from mainspring.cores import ONE_CORE
 from mainspring.errors import ServingError
 from mainspring.web.asked import Asked, Shown
 
@@ -29,7 +30,6 @@ _COMMAND = (
     "from mainspring.cores import give_way; give_way();"  # before what takes long to import
     "import sys; from mainspring.web.renderer import render_pages; render_pages(*sys.argv[1:])"
 )
-_ONE_CORE = {"POLARS_MAX_THREADS": "1", "PYICEBERG_MAX_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 _LENGTH_BYTES = 4
 _PATIENCE_SECONDS = 60.0  # the first page waits for all that is to be imported
 
@@ -86,7 +86,7 @@ class Renderer:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | _ONE_CORE,
+                env=os.environ | ONE_CORE,
                 process_group=0,  # a Ctrl-C is for the server
             )
         stdin, stdout = self._process.stdin, self._process.stdout

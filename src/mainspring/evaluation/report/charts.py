@@ -12,7 +12,7 @@ from typing import Any
 
 from mainspring.evaluation.report.verdict import higher_is_better, objective_figure, rivals, worst_first
 from mainspring.evaluation.results import Evaluation, Importance, Interval, ReliabilityBin
-from mainspring.page.charts import ACCENT, QUIET, RULE, SECOND, Chart, finite, sized_spec
+from mainspring.page.charts import ACCENT, QUIET, RULE, SECOND, Chart, finite, sized_spec, time_axis
 from mainspring.page.wording import (
     capital,
     instant,
@@ -277,7 +277,7 @@ def _over_time(
         alt.Chart(alt.Data(values=list(rows)))
         .mark_line(strokeWidth=2.25, point={"filled": True, "size": 40})
         .encode(
-            x=alt.X("start:T", title=None, scale=alt.Scale(type="utc")),
+            x=time_axis("start"),
             y=alt.Y("value:Q", title=title, axis=alt.Axis(format=form), scale=alt.Scale(zero=False)),
             color=alt.Color(
                 "what:N", scale=scale, legend=alt.Legend(title=None, orient="top") if len(colours) > 1 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from mainspring.clock import DAY, HOUR
 from mainspring.ledger import KeptAlert
@@ -12,7 +11,6 @@ from mainspring.page.components import (
     Child,
     Html,
     absent,
-    badge,
     choices,
     element,
     figure,
@@ -24,16 +22,18 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import moment, plural
 from mainspring.web.asked import Asked
+from mainspring.web.badges import severity_badge
+from mainspring.web.links import alert_link, link_to
 from mainspring.web.pages.alerts_chart import open_when
 from mainspring.web.pages.alerts_one import one_alert
 from mainspring.web.pages.alerts_silences import silences_section
-from mainspring.web.pages.alerts_words import SEVERITIES, alert_link, fate_word, lasted
+from mainspring.web.pages.alerts_words import fate_word, lasted
+from mainspring.web.paging import ROWS, page_written, rows_of
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 
 __all__ = ["page"]
 
-_A_PAGE = 50
 _OPEN_SHOWN = 20
 _MONITORS_SHOWN = 24
 _WEEK, _QUARTER = 7 * DAY, 90 * DAY
@@ -128,7 +128,7 @@ def _open(opened: list[KeptAlert]) -> Child:
     rows: list[list[Child]] = [
         [
             alert_link(each.alert.id, each.alert.monitor),
-            _severity(each),
+            severity_badge(each.alert.severity),
             each.alert.told,
             moment(each.alert.opened_at),
             each.alert.owner or "nobody",
@@ -145,10 +145,6 @@ def _open(opened: list[KeptAlert]) -> Child:
     return [table("Open alerts, the newest first", columns, rows), more]
 
 
-def _severity(kept: KeptAlert) -> Html:
-    return badge(kept.alert.severity, SEVERITIES.get(kept.alert.severity, "plain"))
-
-
 def _history(source: Source, asked: Asked, monitors: dict[str, int], mark: Any) -> Child:
     if not monitors:
         return absent("There was no alert yet. What monitors say at the loop's looks stands here once it lasts.")
@@ -157,21 +153,19 @@ def _history(source: Source, asked: Asked, monitors: dict[str, int], mark: Any) 
     monitor = asked.query.get("monitor") or None
     which = mark, state, monitor
     count = source.once("count of alerts", which, lambda: log.count(system, state=state, monitor=monitor))
-    last = max(1, -(-count // _A_PAGE))
-    at = min(max(_number(asked.query.get("page", "")), 1), last)
+    rows = rows_of(asked.query.get("page"), count)
     found = source.once(
         "page of alerts",
-        (which, at),
-        lambda: log.page(system, state=state, monitor=monitor, limit=_A_PAGE, offset=(at - 1) * _A_PAGE),
+        (which, rows.page),
+        lambda: log.page(system, state=state, monitor=monitor, limit=ROWS, offset=rows.begin),
     )
     states = [(title, _link(each, monitor), each == state) for each, title in _STATES.items()]
     filters = [choices("State", states), _monitors(monitors, state, monitor)]
     if not found:
         return [filters, absent("No alert is like that.")]
-    first = (at - 1) * _A_PAGE + 1
-    told = f"{first:,} to {first + len(found) - 1:,} of {plural(count, 'alert')}"
-    before = _link(state, monitor, at - 1) if at > 1 else None
-    after = _link(state, monitor, at + 1) if at < last else None
+    told = f"{rows.begin + 1:,} to {rows.begin + len(found):,} of {plural(count, 'alert')}"
+    before = _link(state, monitor, rows.page - 1) if rows.page > 1 else None
+    after = _link(state, monitor, rows.page + 1) if rows.page < rows.pages else None
     columns = ["monitor", "severity", "what", "opened (UTC)", "lasted", "owner", "told", "looked after by"]
     return [filters, table("Alerts, the newest first", columns, map(_row, found)), pager(told, before, after)]
 
@@ -180,7 +174,7 @@ def _row(kept: KeptAlert) -> list[Child]:
     alert = kept.alert
     return [
         alert_link(alert.id, alert.monitor),
-        _severity(kept),
+        severity_badge(alert.severity),
         alert.told,
         moment(alert.opened_at),
         "open still" if alert.ended_at is None else lasted(alert.opened_at, alert.ended_at),
@@ -201,9 +195,5 @@ def _monitors(monitors: dict[str, int], state: AlertState, chosen: str | None) -
 
 
 def _link(state: str, monitor: str | None, at: int = 1) -> str:
-    query = {"state": state, "monitor": monitor or "", "page": "" if at == 1 else str(at)}
-    return f"/ui/alerts?{urlencode({name: text for name, text in query.items() if text})}#history"
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+    query = {"state": state, "monitor": monitor or "", "page": page_written(at)}
+    return link_to("/ui/alerts", query, "history")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from mainspring.clock import DAY
 from mainspring.ledger import KeptAlert, LoopEvent
 from mainspring.ledger.alerts import AlertSpan
-from mainspring.page.components import Child, absent, badge, definitions, element, paragraph, section, table
+from mainspring.page.components import Child, absent, definitions, element, paragraph, section, table
 from mainspring.page.wording import capital, moment
 from mainspring.web.asked import Asked
+from mainspring.web.badges import severity_badge
+from mainspring.web.links import alert_link, alert_path, model_link
 from mainspring.web.pages.alerts_silences import may_change, silence_form
 from mainspring.web.pages.alerts_words import (
-    SEVERITIES,
     abouts,
-    alert_link,
-    alert_path,
     delivery,
     fate_words,
     figure_words,
@@ -131,7 +130,7 @@ def _earlier(monitor: str, earlier: list[KeptAlert]) -> Child:
     rows: list[list[Child]] = [
         [
             alert_link(each.alert.id, moment(each.alert.opened_at)),
-            badge(each.alert.severity, SEVERITIES.get(each.alert.severity, "plain")),
+            severity_badge(each.alert.severity),
             "open still" if each.alert.ended_at is None else lasted(each.alert.opened_at, each.alert.ended_at),
             ", ".join(filter(None, figure_words(each.alert))),
             each.alert.told,
@@ -144,8 +143,7 @@ def _earlier(monitor: str, earlier: list[KeptAlert]) -> Child:
 
 def _around(events: list[LoopEvent], others: list[AlertSpan]) -> Child:
     found: list[tuple[int, list[Child]]] = [
-        (each.at, [moment(each.at), each.what, element("a", each.model, href=f"/ui/models/{each.model}"), each.told])
-        for each in events
+        (each.at, [moment(each.at), each.what, model_link(each.model), each.told]) for each in events
     ]
     found += [
         (

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
 
 from mainspring.clock import DAY, HOUR, MINUTE, SECOND
 from mainspring.ledger import Alert, KeptAlert
-from mainspring.page.components import Child, Tone, badge, element
+from mainspring.page.components import Child, element
 from mainspring.page.wording import metric_title, moment, number, percent, plural
+from mainspring.web.badges import severity_badge
+from mainspring.web.links import link_to, table_path
 
 __all__ = [
-    "SEVERITIES",
     "abouts",
-    "alert_link",
-    "alert_path",
     "delivery",
     "fate_word",
     "fate_words",
@@ -24,7 +22,6 @@ __all__ = [
     "signal_path",
 ]
 
-SEVERITIES: dict[str, Tone] = {"page": "bad", "ticket": "warning", "note": "plain"}
 _WANTS = {
     "page": "wakes somebody",
     "ticket": "to be looked at within a day or two",
@@ -40,19 +37,9 @@ _IN_A_WORD = {"sent": "told", "silenced": "silenced", "over budget": "no budget 
 _ABOUTS_SHOWN = 40
 
 
-def alert_path(id: str) -> str:
-    """Return where one alert is shown."""
-    return f"/ui/alerts/{quote(id, safe='@+:')}"
-
-
-def alert_link(id: str, text: str) -> Child:
-    """Return a link to one alert."""
-    return element("a", text, href=alert_path(id))
-
-
 def severity_words(severity: str) -> Child:
     """Return a severity with its mark, and what it asks for."""
-    return [badge(severity, SEVERITIES.get(severity, "plain")), f" {_WANTS.get(severity, '')}"]
+    return [severity_badge(severity), f" {_WANTS.get(severity, '')}"]
 
 
 def fate_word(alert: Alert) -> str:
@@ -131,9 +118,9 @@ _UNITS: dict[str, Callable[[float], str]] = {
 def signal_path(kind: str, about: str = "") -> tuple[str, str]:
     """Return the page where a kind of signal is drawn, of one thing or of all, and what to call it."""
     if kind == "features":
-        return "/ui/features" + (f"?{urlencode({'feature': about})}" if about else ""), "Features"
+        return link_to("/ui/features", {"feature": about}), "Features"
     if kind == "inputs":
-        return f"/ui/facts/{quote(about, safe='')}" if about else "/ui/facts", "Facts"
+        return table_path(about) if about else "/ui/facts", "Facts"
     return ("/ui/now", "Now") if kind == "operations" else ("/ui/quality", "Quality")
 
 

@@ -11,10 +11,11 @@ from mainspring.monitoring.input_monitors import input_readings
 from mainspring.page.components import Child, Html, absent, badge, element, paragraph, section, table
 from mainspring.page.wording import moment, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import table_path
 from mainspring.web.pages.facts_charts import rows_of_tables, span_words
 from mainspring.web.pages.facts_known import FactTable, TableDays, days_known, fact_tables, tables_beyond
 from mainspring.web.pages.facts_query import answered, query_box
-from mainspring.web.pages.facts_table import one_table, table_path
+from mainspring.web.pages.facts_table import one_table
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import polars as pl
 
@@ -14,6 +13,7 @@ from mainspring.lake.sql import QueryLimits
 from mainspring.page.components import Child, Html, absent, callout, disclosure, element, paragraph, section, table
 from mainspring.page.wording import plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import link_to, table_link
 from mainspring.web.pages.facts_known import OWN
 from mainspring.web.shell import Page
 from mainspring.web.source import Source
@@ -97,7 +97,7 @@ def _others(source: Source) -> Html:
     links: list[Child] = []
     for name in names:
         links.append(", " if links else None)
-        links.append(element("a", name, href=f"/ui/facts/{name}"))
+        links.append(table_link(name))
     return paragraph(
         "Tables, with their columns: ", links, ". ", element("a", "All facts", href="/ui/facts"), ".", class_="aside"
     )
@@ -141,4 +141,4 @@ def _text(value: Any) -> str:
 
 
 def _link(query: str) -> str:
-    return f"/ui/facts?{urlencode({'query': query})}"
+    return link_to("/ui/facts", {"query": query})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from mainspring.clock import parse_span
 from mainspring.declare.column import Column, KnownAt, Time
@@ -12,9 +11,7 @@ from mainspring.monitoring.input_monitors import input_readings
 from mainspring.page.components import (
     Child,
     Html,
-    Tone,
     absent,
-    badge,
     choices,
     definitions,
     disclosure,
@@ -28,27 +25,23 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import moment, plain, plural
 from mainspring.web.asked import Asked
+from mainspring.web.badges import state_badge
+from mainspring.web.links import link_to, table_path
 from mainspring.web.pages.facts_charts import lag_chart, rows_chart, span_words
 from mainspring.web.pages.facts_known import FactTable, TableDays, days_known, fact_tables, rejected_known
+from mainspring.web.paging import ROWS, page_asked, page_written
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 
-__all__ = ["one_table", "table_path"]
+__all__ = ["one_table"]
 
-_A_PAGE = 50
 _SNAPSHOTS = 20
 _REASONS = 30
 _LONGEST = 500
-_STATES: dict[str, Tone] = {"ok": "good", "firing": "bad", "unknown": "plain"}
 _KINDS = {
     "key": "key (text)", "category": "category (text)", "text": "text", "float": "number", "int": "whole number",
     "bool": "true or false", "time": "instant (UTC)",
 }  # fmt: skip
-
-
-def table_path(name: str) -> str:
-    """Return where one table is shown."""
-    return f"/ui/facts/{quote(name, safe='')}"
 
 
 def one_table(source: Source, asked: Asked, name: str) -> Page:
@@ -119,7 +112,7 @@ def _monitors(source: Source, name: str) -> list[Html]:
     readings = [each for each in input_readings(state.loop.inputs, state.loop.now) if each.about == name]
     if not readings:
         return []
-    rows: list[list[Child]] = [[each.monitor, badge(each.state, _STATES[each.state]), each.told] for each in readings]
+    rows: list[list[Child]] = [[each.monitor, state_badge(each.state), each.told] for each in readings]
     told = table(f"At the loop's newest step, {moment(state.loop.now)} UTC", ["monitor", "state", "in words"], rows)
     return [live("monitors", section("monitors", "What its monitors say", told))]
 
@@ -193,8 +186,8 @@ def _quarantine(source: Source, asked: Asked, found: FactTable) -> Child:
     if found.rejected is None or not found.rejected.rows:
         return absent("No row was rejected: each kept the contract of its columns.")
     name, sentence = found.schema.name, asked.query.get("reason") or None
-    at = max(_number(asked.query.get("page", "")), 1)
-    shown = rejected_known(source, found, sentence, (at - 1) * _A_PAGE, _A_PAGE)
+    at = page_asked(asked.query.get("page"))
+    shown = rejected_known(source, found, sentence, (at - 1) * ROWS, ROWS)
     total = sum(shown.counts.values())
     rows: list[list[Child]] = [
         [element("a", told, href=_link(name, told)), element("code", reason), f"{number:,}", f"{number / total:.1%}"]
@@ -208,7 +201,7 @@ def _quarantine(source: Source, asked: Asked, found: FactTable) -> Child:
         parts.append(choices("Reason", links))
     if not shown.page.height:
         return [*parts, absent("No rejected row is here.")]
-    first = (at - 1) * _A_PAGE + 1
+    first = (at - 1) * ROWS + 1
     told = f"{first:,} to {first + shown.page.height - 1:,} of {plural(shown.matching, 'rejected row')}"
     listed: list[list[Child]] = [
         [f"{number + 1:,}", why, disclosure("As it came", _given(row))]
@@ -216,7 +209,7 @@ def _quarantine(source: Source, asked: Asked, found: FactTable) -> Child:
     ]
     parts.append(table("Rejected rows, the newest first", ["number", "reason", "row"], listed))
     before = _link(name, sentence, at - 1) if at > 1 else None
-    after = _link(name, sentence, at + 1) if at * _A_PAGE < shown.matching else None
+    after = _link(name, sentence, at + 1) if at * ROWS < shown.matching else None
     return [*parts, pager(told, before, after)]
 
 
@@ -239,10 +232,4 @@ def _value(value: Any) -> Child:
 
 
 def _link(name: str, sentence: str | None, at: int = 1) -> str:
-    query = {"reason": sentence or "", "page": "" if at == 1 else str(at)}
-    text = urlencode({key: value for key, value in query.items() if value})
-    return f"{table_path(name)}{f'?{text}' if text else ''}#quarantine"
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+    return link_to(table_path(name), {"reason": sentence or "", "page": page_written(at)}, "quarantine")

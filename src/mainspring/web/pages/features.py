@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from mainspring.clock import DAY
 from mainspring.loop.state import LoopState
@@ -12,9 +11,7 @@ from mainspring.monitoring.readings import Reading
 from mainspring.page.components import (
     Child,
     Html,
-    Tone,
     absent,
-    badge,
     callout,
     choices,
     disclosure,
@@ -27,6 +24,8 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import capital, moment, percent, plural
 from mainspring.web.asked import Asked, ServerTold
+from mainspring.web.badges import state_badge
+from mainspring.web.links import link_to, table_link
 from mainspring.web.pages.features_charts import (
     heat_chart,
     limit_told,
@@ -42,7 +41,6 @@ __all__ = ["page"]
 
 _BY_DAY = 120  # days: of more than these the heat map has weeks
 _SHOWN, _MOST_SHOWN = 40, 400
-_TONES: dict[str, Tone] = {"ok": "good", "firing": "bad", "unknown": "plain"}
 
 
 class _Chosen(NamedTuple):
@@ -55,7 +53,7 @@ class _Chosen(NamedTuple):
     def path(self, **other: str) -> str:
         """The path of this page with other choices."""
         now = {"feature": self.feature, "signal": self.signal, "all": "yes" if self.all else ""}
-        return "/ui/features?" + urlencode({name: text for name, text in (now | other).items() if text})
+        return link_to("/ui/features", now | other)
 
 
 def page(source: Source, asked: Asked) -> Page:
@@ -226,9 +224,9 @@ def _inputs(loop: LoopState | None) -> Child:
 def _readings(caption: str, readings: list[Reading]) -> Html:
     rows: list[list[Child]] = [
         [
-            element("a", each.about, href=f"/ui/facts/{each.about}"),
+            table_link(each.about),
             each.monitor,
-            badge(each.state, _TONES[each.state]),
+            state_badge(each.state),
             each.told,
         ]
         for each in readings
@@ -247,7 +245,7 @@ def _skew(server: ServerTold) -> Child:
         return callout(f"{told}: every feature of every one is what was served.", tone="good")
     rows: list[list[Child]] = [
         [
-            element("a", name, href="/ui/features?" + urlencode({"feature": name}) + "#feature"),
+            element("a", name, href=link_to("/ui/features", {"feature": name}, "feature")),
             f"{count:,}",
             percent(count / server.skew_predictions),
         ]

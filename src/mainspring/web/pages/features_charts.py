@@ -11,7 +11,7 @@ from typing import Any
 
 from mainspring.clock import DAY
 from mainspring.loop.kept_signals import FeaturesDay
-from mainspring.page.charts import ACCENT, QUIET, SECOND, Chart, finite, sized_spec
+from mainspring.page.charts import ACCENT, QUIET, SECOND, Chart, finite, sized_spec, time_axis
 from mainspring.page.wording import capital, number, percent, plain, plural
 from mainspring.web.pages.features_days import SIGNALS, FeatureDays, Looked
 from mainspring.web.pages.features_spread import TwoSpreads
@@ -63,7 +63,7 @@ def _heat_spec(words: str, length: int, height: int) -> dict[str, Any]:
         )
     )
     heat = base.mark_rect().encode(
-        x=alt.X("begin:T", title=None, scale=alt.Scale(type="utc")),
+        x=time_axis("begin"),
         x2=alt.X2("end:T"),
         y=alt.Y("feature:N", sort=None, title=None),
         color=alt.Color(
@@ -230,7 +230,7 @@ def history_chart(feature: str, days: FeatureDays, signals: Sequence[str], name:
 def _history_spec(used: tuple[str, ...], shares: bool) -> dict[str, Any]:
     import altair as alt
 
-    x = alt.X("day:T", title=None, scale=alt.Scale(type="utc"))
+    x = time_axis("day")
     lines = (
         alt.Chart(alt.NamedData("days"))
         .mark_line(point={"filled": True, "size": 16}, strokeWidth=1.75)

@@ -148,14 +148,9 @@ def _learned(loop: LoopState | None) -> Mapping[str, Mapping[str, float]]:
     """The shares of what the champion learned from, by feature."""
     if loop is None or loop.layout is None or loop.leading.reference is None:
         return {}
-    places, counts = Places.of(loop.layout), counts_of(loop.leading.reference)
-    rows, known = places.rows(counts), np.maximum(places.known(counts), 1)
-    low, high = places.first + 1, places.last - 1
+    places = Places.of(loop.layout)
+    shares = places.shares(counts_of(loop.leading.reference))._asdict()
     return {
-        name: {
-            "missing": float(counts[places.first[k]] / max(int(rows[k]), 1)),
-            "new": 0.0 if places.number[k] else float(counts[high[k]] / known[k]),
-            "outside": float((counts[low[k]] + counts[high[k]]) / known[k]) if places.number[k] else 0.0,
-        }
+        name: {signal: float(np.nan_to_num(share[k])) for signal, share in shares.items()}
         for k, name in enumerate(places.names)
     }

@@ -22,11 +22,11 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import ago, capital, count, metric_title, moment, number, percent, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import link_to, model_link
 from mainspring.web.pages.loop_chart import model_chart
 from mainspring.web.pages.loop_events import KINDS, events_of, kind_of, life_of, periods_now
 from mainspring.web.pages.loop_evidence import evidence_table
 from mainspring.web.pages.loop_timeline import timeline
-from mainspring.web.paging import link_to
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 
@@ -72,7 +72,7 @@ def _now(source: Source, state: LiveState | None, events: list[LoopEvent]) -> Ch
         ("newest step", f"{moment(state.now)} UTC; one every {ago(state.every)} of the system's time"),
     ]
     if doing.model:
-        pairs.insert(1, ("model", element("a", doing.model, href=f"/ui/models/{doing.model}")))
+        pairs.insert(1, ("model", model_link(doing.model)))
     if doing.why and doing.what in ("shadow", "canary", "ab"):  # of the others it is said
         pairs.insert(1, ("let in because", capital(doing.why)))
     evidence = disclosure("What that rests on", evidence_table(doing.evidence)) if doing.evidence else None

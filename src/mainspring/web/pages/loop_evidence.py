@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from mainspring.page.components import Child, Html, element, table
+from mainspring.page.components import Child, Html, table
 from mainspring.page.wording import count, metric_title, moment, number, plain, signed
+from mainspring.web.links import alert_link
 
 __all__ = ["evidence_table"]
 
@@ -57,7 +57,7 @@ def _rows(left: dict[str, Any]) -> Iterator[_Row]:
 def _alert(left: dict[str, Any]) -> Iterator[_Row]:
     """The alert itself, and its worst value beside its limit."""
     name, identity = str(left.pop("monitor")), str(left.pop("id", ""))
-    shown: Child = element("a", name, href=f"/ui/alerts/{quote(identity, safe='')}") if identity else name
+    shown: Child = alert_link(identity, name) if identity else name
     yield "alert", shown, None
     value, limit = (_number_of(left, name) for name in ("value", "limit"))
     if value is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from urllib.parse import quote
 
 from mainspring.ledger import LoopEvent
 from mainspring.page.components import Child, Html, Tone, absent, badge, definitions, disclosure, element
 from mainspring.page.wording import count, moment
+from mainspring.web.links import model_link
 from mainspring.web.pages.loop_evidence import evidence_table
 from mainspring.web.paging import pager, rows_of
 
@@ -45,10 +45,9 @@ def _entry(event: LoopEvent) -> Html:
         element("span", event.model, class_="who"),
         element("span", event.told, class_="told"),
     ]
-    link = element("a", event.model, href=f"/ui/models/{quote(event.model, safe='')}")
     facts = definitions(
         [
-            ("about", link),
+            ("about", model_link(event.model)),
             (
                 "when",
                 f"{moment(event.at)} UTC, the system's own time; written {moment(event.written_at)} UTC, real time",

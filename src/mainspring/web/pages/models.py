@@ -12,9 +12,10 @@ from mainspring.loop.doing import Doing, doing_of
 from mainspring.page.components import Child, Html, absent, badge, section, table
 from mainspring.page.wording import metric_title, moment, number, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import model_link
 from mainspring.web.pages.loop_chart import spells_of
 from mainspring.web.pages.loop_events import events_of, periods_now
-from mainspring.web.pages.models_arms import deployments_section, model_link
+from mainspring.web.pages.models_arms import deployments_section
 from mainspring.web.pages.models_compare import choose_form, comparison_page
 from mainspring.web.pages.models_known import (
     Known,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from mainspring.answers import Arm
 from mainspring.loop.deployed_when import Period
@@ -11,19 +10,15 @@ from mainspring.loop.doing import Doing
 from mainspring.page.components import Child, Html, absent, element, paragraph, section, table
 from mainspring.page.wording import count, moment, percent
 from mainspring.web.asked import Asked
+from mainspring.web.links import model_link, model_path
 from mainspring.web.pages.models_known import Known, may_answer
 from mainspring.web.paging import Rows, pager
 from mainspring.web.shell import form, hidden
 from mainspring.web.source import Source
 
-__all__ = ["deployments_section", "letting_section", "model_link", "previous_champion"]
+__all__ = ["deployments_section", "letting_section", "previous_champion"]
 
 _SHORTEST, _LONGEST = 3, 500  # characters of a reason
-
-
-def model_link(name: str) -> Html:
-    """Return a link to the page of a model."""
-    return element("a", name, href=f"/ui/models/{quote(name, safe='')}")
 
 
 def deployments_section(periods: list[Period], rows: Rows, query: Mapping[str, str]) -> Html:
@@ -122,7 +117,7 @@ def _what_happens(name: str, arms: tuple[Arm, ...], doing: Doing | None) -> str:
 def _form(page: str, model: str, button: str, told: str) -> Html:
     return form(
         "promote",
-        f"/ui/models/{quote(page, safe='')}",
+        model_path(page),
         hidden("model", model),
         paragraph(told, class_="aside"),
         element(

@@ -25,10 +25,11 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import capital, count, metric_title, moment, number, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import link_to, model_link
 from mainspring.web.pages.loop_chart import Spell, spells_of
 from mainspring.web.pages.loop_events import events_of, periods_now
 from mainspring.web.pages.loop_evidence import evidence_table
-from mainspring.web.pages.models_arms import letting_section, model_link
+from mainspring.web.pages.models_arms import letting_section
 from mainspring.web.pages.models_compare import figure_cell
 from mainspring.web.pages.models_known import (
     Known,
@@ -40,7 +41,6 @@ from mainspring.web.pages.models_known import (
     metrics_of,
     role_badge,
 )
-from mainspring.web.paging import link_to
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 

@@ -14,7 +14,6 @@ from mainspring.page.components import (
     Html,
     Tone,
     absent,
-    badge,
     bullets,
     callout,
     definitions,
@@ -26,15 +25,14 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import ago, capital, metric_title, moment, number, percent, plural
 from mainspring.web.asked import Asked, ServerTold
-from mainspring.web.pages.alerts_words import alert_path
+from mainspring.web.badges import severity_badge, severity_tone, state_badge
+from mainspring.web.links import alert_link, model_link
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
 from mainspring.web.traffic import ArmTraffic
 
-__all__ = ["page", "severity_badge"]
+__all__ = ["page"]
 
-_STATES: dict[str, Tone] = {"ok": "good", "firing": "bad", "unknown": "plain"}
-_SEVERITIES: dict[str, Tone] = {"page": "bad", "ticket": "warning", "note": "plain"}
 _LATE = 3  # steps of the loop that may be due before it counts as standing still
 
 
@@ -51,11 +49,6 @@ def page(source: Source, asked: Asked) -> Page:
         live("loop", section("loop", "What the loop is at", _loop(found, asked.wall))),
     ]
     return Page("Now", _lead(found, problems), parts)
-
-
-def severity_badge(severity: str) -> Html:
-    """Return the severity of an alert with its mark."""
-    return badge(severity, _SEVERITIES.get(severity, "plain"))
 
 
 def _lead(found: Status, problems: list[str]) -> str:
@@ -132,7 +125,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def _worst(alerts: list[KeptAlert]) -> Tone:
-    tones = [_SEVERITIES.get(each.alert.severity, "plain") for each in alerts]
+    tones = [severity_tone(each.alert.severity) for each in alerts]
     return "bad" if "bad" in tones else "warning" if "warning" in tones else "plain"
 
 
@@ -147,7 +140,7 @@ def _objectives(rows: list[ObjectiveRow]) -> Html:
         [
             [
                 each.name,
-                badge(each.state, _STATES[each.state]),
+                state_badge(each.state),
                 _value(each),
                 each.target,
                 each.window,
@@ -172,7 +165,7 @@ def _alerts(alerts: list[KeptAlert], wall: int) -> Child:
         return absent("No alert is open.")
     rows: list[list[Child]] = [
         [
-            element("a", each.alert.monitor, href=alert_path(each.alert.id)),
+            alert_link(each.alert.id, each.alert.monitor),
             severity_badge(each.alert.severity),
             each.alert.owner or "nobody",
             moment(each.alert.opened_at),
@@ -197,12 +190,12 @@ def _arms(arms: list[ArmStatus], traffic: list[ArmTraffic]) -> Html:
         found = answered.get((arm.name, arm.model))
         rows.append(
             [
-                element("a", arm.model, href=f"/ui/models/{arm.model}"),
+                model_link(arm.model),
                 arm.role,
                 "listens" if arm.role == "shadow" else percent(arm.share),
                 "" if found is None else f"{found.per_second:,.1f}/s",
                 "" if found is None else f"{found.predictions:,}",
-                "" if arm.since is None else moment(arm.since),
+                moment(arm.since),
                 arm_why(arm),
             ]
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from mainspring.clock import DAY
 from mainspring.ledger import RETRAIN, LoopEvent
@@ -28,6 +27,7 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import capital, interval, metric_title, moment, number, percent, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import link_to, model_link
 from mainspring.web.pages.quality_charts import quality_chart
 from mainspring.web.pages.quality_days import Known, Point, known_of, points_of, slice_points
 from mainspring.web.pages.quality_slices import SLICES_LEAD, slices_part
@@ -55,7 +55,7 @@ class _Chosen(NamedTuple):
         """The path of this page with other choices."""
         slice_ = f"{self.column}={self.value}" if self.column else ""
         now = {"model": self.model, "slice": slice_, "figure": self.figure.name, "by": self.by, "span": self.span}
-        return "/ui/quality?" + urlencode({name: text for name, text in (now | other).items() if text})
+        return link_to("/ui/quality", now | other)
 
 
 def page(source: Source, asked: Asked) -> Page:
@@ -221,7 +221,7 @@ def _table(points: Sequence[Point], chosen: _Chosen, baselines: dict[str, float]
     rows: list[list[Child]] = [
         [
             _day(point),
-            element("a", point.model, href=f"/ui/models/{point.model}"),
+            model_link(point.model),
             "tried" if point.role == "candidate" else "champion",
             _with_interval(point.realised) if point.realised else "no label yet",
             f"{percent(point.complete)} of {point.predicted:,}",

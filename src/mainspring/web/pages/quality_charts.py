@@ -8,7 +8,7 @@ from typing import Any
 
 from mainspring.clock import DAY
 from mainspring.ledger import LoopEvent
-from mainspring.page.charts import ACCENT, QUIET, SECOND, Chart, sized_spec
+from mainspring.page.charts import ACCENT, QUIET, SECOND, Chart, sized_spec, time_axis
 from mainspring.page.wording import capital, metric_title, number, percent
 from mainspring.web.pages.quality_days import Point
 
@@ -102,7 +102,7 @@ def _spec(
         alt.Tooltip("interval:N", title="95% interval"),
         alt.Tooltip("labels:N"),
     ]
-    base = alt.Chart(alt.NamedData("points")).encode(x=_time(), detail=alt.Detail("line:N"))
+    base = alt.Chart(alt.NamedData("points")).encode(x=time_axis("day"), detail=alt.Detail("line:N"))
     realised = base.transform_filter(f"datum.how === '{_HOW[0]}'")
     layers = [
         realised.mark_area(opacity=0.14).encode(
@@ -173,7 +173,7 @@ def _shade() -> Any:
         alt.Chart(alt.NamedData("waiting"))
         .mark_rect(color=QUIET)
         .encode(
-            x=_time(),
+            x=time_axis("day"),
             x2=alt.X2("until:T"),
             opacity=alt.Opacity("shade:Q", scale=None),
             tooltip=[alt.Tooltip("day:T", format="%d %b %Y"), alt.Tooltip("told:N", title="labels")],
@@ -212,7 +212,7 @@ def _marks(done: Sequence[str]) -> list[Any]:
     """What the loop did, at the bottom, by the words for it; and a line where another model began to answer."""
     import altair as alt
 
-    base = alt.Chart(alt.NamedData("done")).encode(x=_time())
+    base = alt.Chart(alt.NamedData("done")).encode(x=time_axis("day"))
     rules = base.mark_rule(color=QUIET, opacity=0.6).transform_filter(
         "datum.what === 'promoted' || datum.what === 'begun'"
     )
@@ -249,9 +249,3 @@ def _told(points: Sequence[Point], title: str, by: str, what: str, waiting: bool
     text += " Dotted lines: baselines, as the model's run measured them." if baselines else ""
     text += _MARKS if events else ""
     return text
-
-
-def _time() -> Any:
-    import altair as alt
-
-    return alt.X("day:T", title=None, scale=alt.Scale(type="utc"))

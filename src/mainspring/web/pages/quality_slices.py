@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mainspring.ledger import KeptAlert
 from mainspring.page.components import Child, Html, absent, badge, element, paragraph, table
 from mainspring.page.wording import capital, metric_title, moment, number, signed
+from mainspring.web.links import alert_link
 from mainspring.web.pages.quality_days import Known, slices_now
 from mainspring.web.source import Source
 
@@ -60,7 +61,7 @@ def _said(source: Source) -> Html:
     state = badge("open", "warning") if ended is None else badge(f"ended {moment(ended)[:10]}")
     return paragraph(
         state, f" {capital(newest.alert.monitor)}, since {moment(newest.alert.opened_at)[:10]}: {newest.alert.told} ",
-        element("a", "The alert", href=f"/ui/alerts/{newest.alert.id}"),
+        alert_link(newest.alert.id, "The alert"),
     )  # fmt: skip
 
 

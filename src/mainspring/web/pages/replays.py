@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from mainspring.clock import format_instant
 from mainspring.ledger import Run
 from mainspring.loop.compared import Compared
@@ -23,6 +21,7 @@ from mainspring.page.components import (
 )
 from mainspring.page.wording import ago, instant, metric_title, moment, number, plural
 from mainspring.web.asked import Asked
+from mainspring.web.links import replay_link
 from mainspring.web.paging import pager, rows_of
 from mainspring.web.shell import Page, live
 from mainspring.web.source import Source
@@ -78,7 +77,7 @@ def _brief(source: Source, run: Run) -> _Brief | None:
 def _table(found: list[tuple[Run, _Brief | None]]) -> Html:
     rows: list[list[Child]] = []
     for run, told in found:
-        link = element("a", run.name, href=f"/ui/replays/{quote(run.name, safe='')}")
+        link = replay_link(run.name)
         state = badge(run.status, _TONES.get(run.status, "plain"))
         if told is None:
             why = "its document cannot be read any more" if run.status == "finished" else run.error_message or ""
